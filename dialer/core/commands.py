@@ -1,0 +1,186 @@
+"""Orders: what the floor wants done, in the imperative.
+
+Every command is harmless when it is repeated, except :class:`Originate`. ``Save...`` commands
+are written, with the event that caused them, in one transaction before any other command of
+the same decision is carried out.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from dialer.core.ids import AgentId, AttemptId, BridgeId, CampaignId, ChannelId, LeadId, PhoneId, TrunkId
+from dialer.core.values import Agent, Call, CampaignState
+
+Message = Literal[
+    "signed_in", "signed_out", "ready", "paused", "result_saved", "call", "refused", "call_over"
+]
+"""What is told to an agent by a sound; which sound is the dialplan's and the wire's business."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An order."""
+
+
+# -- the store ----------------------------------------------------------------------------
+
+
+class SaveCall(Command):
+    """Write the attempt as it stands now. The first save of an id begins the attempt."""
+
+    call: Call
+
+
+class SaveLead(Command):
+    """Write what became of a lead after an attempt.
+
+    *due*: may be dialed again from then on; None with *finished* says why never again.
+    *ordinal*: attempts so far. *bad_phone*: a number found not to exist.
+    """
+
+    lead: LeadId
+    ordinal: int
+    due: float | None
+    next_phone: PhoneId | None = None
+    finished: str | None = None
+    bad_phone: PhoneId | None = None
+
+
+class SaveAgent(Command):
+    """Write the agent as they stand now, at *at*; a change of state is kept in the agent's history."""
+
+    agent: Agent
+    at: float
+
+
+class SaveCampaignState(Command):
+    """Write where the campaign stands."""
+
+    campaign: CampaignId
+    state: CampaignState
+    at: float
+
+
+class FetchLeads(Command):
+    """Ask for leads of the campaign that are due, most urgent first, *limit* at most."""
+
+    campaign: CampaignId
+    limit: int
+
+
+# -- timers -------------------------------------------------------------------------------
+
+
+class SetTimer(Command):
+    """Wake us at *due* with ``DeadlinePassed``; replaces the subject's earlier timer."""
+
+    kind: Literal["attempt", "agent", "lead"]
+    subject: str
+    due: float
+    campaign: CampaignId | None = None
+
+
+class ClearTimer(Command):
+    """The subject's timer is not needed any more. (If it fires all the same, no harm.)"""
+
+    kind: Literal["attempt", "agent", "lead"]
+    subject: str
+
+
+# -- Asterisk -----------------------------------------------------------------------------
+
+
+class Originate(Command):
+    """Place a call to a person. The one command that must never be repeated."""
+
+    attempt: AttemptId
+    campaign: CampaignId
+    trunk: TrunkId
+    number: str
+    caller_id: str
+    ring_s: float
+    """After our own deadline and a little more, Asterisk gives up by itself, engine or no engine."""
+    record: bool
+
+
+class HangUp(Command):
+    """End a channel, if it still lives."""
+
+    channel: ChannelId
+
+
+class JoinAgent(Command):
+    """Put the person's channel into the bridge of the agent's line."""
+
+    attempt: AttemptId
+    agent: AgentId
+    bridge: BridgeId
+
+
+class SendToLastWord(Command):
+    """Give an answered person who has no operator to the dialplan, which says something and hangs up."""
+
+    attempt: AttemptId
+
+
+class OpenLine(Command):
+    """Make a bridge and put the agent's channel into it."""
+
+    channel: ChannelId
+    bridge: BridgeId
+
+
+class CloseLine(Command):
+    """Remove the bridge of a line that is gone."""
+
+    bridge: BridgeId
+
+
+class RingAgent(Command):
+    """Call the agent's desk phone, asking it to answer by itself."""
+
+    agent: AgentId
+    phone: str
+    channel: ChannelId
+    attempt: AttemptId
+    number: str
+    """Shown on the phone's display."""
+    ring_s: float
+
+
+class Tell(Command):
+    """Play a short confirmation on an agent's channel."""
+
+    channel: ChannelId
+    message: Message
+
+
+class Dismiss(Command):
+    """Confirm a feature call by a sound, then hang it up (both done by the dialplan)."""
+
+    channel: ChannelId
+    message: Message
+
+
+SAVES = (SaveCall, SaveLead, SaveAgent, SaveCampaignState)
+
+AnyCommand = (
+    SaveCall
+    | SaveLead
+    | SaveAgent
+    | SaveCampaignState
+    | FetchLeads
+    | SetTimer
+    | ClearTimer
+    | Originate
+    | HangUp
+    | JoinAgent
+    | SendToLastWord
+    | OpenLine
+    | CloseLine
+    | RingAgent
+    | Tell
+    | Dismiss
+)

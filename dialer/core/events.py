@@ -1,0 +1,329 @@
+"""Facts: what happened, in the past tense, each with the instant at which we learnt it.
+
+An event is all that the floor ever reads. ``at`` is seconds since the epoch (UTC); the floor
+has no other clock. Late, doubled, lost and reordered events are ordinary: the transition
+tables of :mod:`dialer.core.call` and :mod:`dialer.core.agent` have a cell for each of them.
+
+Every event is a tagged msgspec struct, so the journal can write it down and play it again.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from dialer.core.ids import (
+    AgentId,
+    AttemptId,
+    BridgeId,
+    CampaignId,
+    ChannelId,
+    LeadId,
+    TrunkId,
+)
+from dialer.core.values import AgentCard, Campaign, Lead, Trunk
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A fact about the world. *at*: when we learnt it, seconds since the epoch."""
+
+    at: float
+
+
+# -- time ---------------------------------------------------------------------------------
+
+
+class Ticked(Event):
+    """A second passed. Sweeps deadlines whose timer was lost and lets pacing look again."""
+
+
+class DeadlinePassed(Event):
+    """A timer fired. Harmless if stale, doubled or early: the floor looks at its own facts.
+
+    *subject*: whose deadline: an attempt, an agent (both live) or a lead (in the store).
+    """
+
+    kind: Literal["attempt", "agent", "lead"]
+    subject: str
+    campaign: CampaignId | None = None
+
+
+# -- Asterisk as a whole ------------------------------------------------------------------
+
+
+class LiveChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel that Asterisk listed. *bridge*: the bridge that it is in, if any."""
+
+    channel: ChannelId
+    is_up: bool
+    is_ringing: bool = False
+    in_app: bool = False
+    bridge: BridgeId | None = None
+
+
+class PbxConnected(Event):
+    """The event socket is open, and this is what lives in Asterisk right now."""
+
+    channels: tuple[LiveChannel, ...] = ()
+
+
+class PbxDisconnected(Event):
+    """The event socket closed; nothing may be originated until it is open again."""
+
+
+class EventsLagged(Event):
+    """The queue of events lags (*is_late*) or has caught up; while late, nothing is originated."""
+
+    lag_ms: float
+    is_late: bool
+
+
+class JournalFailed(Event):
+    """A save failed (a full disk, say); nothing may be originated until one succeeds."""
+
+    reason: str
+
+
+class JournalRecovered(Event):
+    """Saving works again, and what could not be saved meanwhile has been."""
+
+
+class TrunkChanged(Event):
+    """A trunk became reachable or unreachable, by Asterisk's own OPTIONS probe."""
+
+    trunk: TrunkId
+    is_up: bool
+
+
+# -- a call -------------------------------------------------------------------------------
+
+
+class OriginateRefused(Event):
+    """Asterisk (or our own dispatcher, before sending) refused to place the call.
+
+    *was_sent* is false when the request certainly never reached Asterisk.
+    """
+
+    attempt: AttemptId
+    reason: str
+    was_sent: bool = True
+
+
+class ContactRang(Event):
+    """The person's phone rings (180), or early media plays (183)."""
+
+    attempt: AttemptId
+
+
+class ContactAnswered(Event):
+    """The person answered, and the channel is ours (StasisStart)."""
+
+    attempt: AttemptId
+
+
+class Connected(Event):
+    """The person's channel entered a bridge."""
+
+    attempt: AttemptId
+    bridge: BridgeId
+
+
+class JoinRefused(Event):
+    """Asterisk refused to put the person's channel into the agent's bridge."""
+
+    attempt: AttemptId
+    bridge: BridgeId
+    reason: str
+
+
+class ContactHungUp(Event):
+    """The person's channel is gone.
+
+    *cause*: Q.850; None when the channel was found missing and Asterisk no longer says why.
+    *tech_cause*: the final SIP status, where there was one.
+    """
+
+    attempt: AttemptId
+    cause: int | None = None
+    tech_cause: int | None = None
+
+
+# -- an agent's phone and line ------------------------------------------------------------
+
+
+class FeatureDialed(Event):
+    """An agent dialed a feature code from the desk phone; the channel waits for our answer.
+
+    *phone*: the extension, proved by SIP authentication. *code*: the digits after the star,
+    such as ``40`` or ``421``.
+    """
+
+    channel: ChannelId
+    phone: str
+    code: str
+
+
+class DigitPressed(Event):
+    """A key was pressed on a channel that is in our hands."""
+
+    channel: ChannelId
+    digit: str
+
+
+class LineJoined(Event):
+    """A channel that is no attempt's entered a bridge: an agent's line is ready to use."""
+
+    channel: ChannelId
+    bridge: BridgeId
+
+
+class LineRefused(Event):
+    """A bridge for an agent's line could not be made, or the channel could not enter it."""
+
+    channel: ChannelId
+    reason: str
+
+
+class LegAnswered(Event):
+    """The agent's phone that we rang for a call was picked up; the channel is ours."""
+
+    channel: ChannelId
+
+
+class LegRefused(Event):
+    """Asterisk refused to ring the agent's phone."""
+
+    channel: ChannelId
+    reason: str
+
+
+class LineEnded(Event):
+    """A channel that is no attempt's is gone: an agent's line, rung leg or feature call."""
+
+    channel: ChannelId
+    cause: int | None = None
+
+
+class PhoneChanged(Event):
+    """A desk phone registered, or its registration was lost."""
+
+    phone: str
+    is_registered: bool
+
+
+# -- people who supervise -----------------------------------------------------------------
+
+
+class CampaignApplied(Event):
+    """A campaign's settings are new or changed. Its state is not touched."""
+
+    campaign: Campaign
+
+
+class CampaignOrdered(Event):
+    """A supervisor's order to a campaign. ``stop`` lets conversations end and places no more calls."""
+
+    campaign: CampaignId
+    order: Literal["start", "pause", "resume", "stop"]
+
+
+class TrunkApplied(Event):
+    """A trunk's settings are new or changed."""
+
+    trunk: Trunk
+
+
+class AgentApplied(Event):
+    """An agent's card is new or changed."""
+
+    agent: AgentCard
+
+
+class AgentOrdered(Event):
+    """A supervisor forces an agent's state."""
+
+    agent: AgentId
+    order: Literal["ready", "pause", "sign_out"]
+    reason: str = ""
+
+
+# -- the store ----------------------------------------------------------------------------
+
+
+class FreshLead(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead that may be dialed now, with the id that its next attempt will bear."""
+
+    lead: Lead
+    attempt: AttemptId
+
+
+class LeadsFetched(Event):
+    """The store's answer to ``FetchLeads``.
+
+    *leads* may hold some that are already on the floor; the floor drops those.
+    *unfinished*: whether the campaign has any lead at all that is not finished, due or not.
+    """
+
+    campaign: CampaignId
+    leads: tuple[FreshLead, ...]
+    unfinished: bool
+
+
+class LeadsAdded(Event):
+    """Contacts were added to a campaign (an import, say)."""
+
+    campaign: CampaignId
+
+
+class RecordingStored(Event):
+    """A recording is complete on disk. Nothing to decide; the journal keeps it."""
+
+    attempt: AttemptId
+    path: str
+    started_at: float
+    length_s: float
+    size_bytes: int
+    sha256: str
+
+
+class RecordingMissing(Event):
+    """An answered call has no usable recording on disk."""
+
+    attempt: AttemptId
+    reason: str
+
+
+AnyEvent = (
+    Ticked
+    | DeadlinePassed
+    | PbxConnected
+    | PbxDisconnected
+    | EventsLagged
+    | JournalFailed
+    | JournalRecovered
+    | TrunkChanged
+    | OriginateRefused
+    | ContactRang
+    | ContactAnswered
+    | Connected
+    | JoinRefused
+    | ContactHungUp
+    | FeatureDialed
+    | DigitPressed
+    | LineJoined
+    | LineRefused
+    | LegAnswered
+    | LegRefused
+    | LineEnded
+    | PhoneChanged
+    | CampaignApplied
+    | CampaignOrdered
+    | TrunkApplied
+    | AgentApplied
+    | AgentOrdered
+    | LeadsFetched
+    | LeadsAdded
+    | RecordingStored
+    | RecordingMissing
+)

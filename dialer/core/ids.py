@@ -1,0 +1,53 @@
+"""Names of things.
+
+Ids are ours and come first: an attempt id is made before the originate and then is, all
+through the system, the channel id in Asterisk and the name of the recording. That one id
+is what lets every command but the originate be repeated without harm, and what lets an
+engine that was killed find its calls again.
+
+Nothing here makes an id: identity arrives with events (see ``dialer.engine.identity``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+AttemptId = NewType("AttemptId", str)
+"""One try at one number: ``a`` and 20 lower-case base-32 digits, sortable by time."""
+
+ChannelId = NewType("ChannelId", str)
+"""A channel as Asterisk knows it: an attempt id, a leg id of ours, or Asterisk's own."""
+
+BridgeId = NewType("BridgeId", str)
+"""The bridge of an agent's line; made from the line's channel id by :func:`line_bridge`."""
+
+AgentId = NewType("AgentId", str)
+"""An agent's short name, as the supervisor wrote it: ``[a-z0-9_-]{1,32}``."""
+
+CampaignId = NewType("CampaignId", str)
+"""A campaign's short name, as its file says it: ``[a-z0-9_-]{1,32}``."""
+
+TrunkId = NewType("TrunkId", str)
+"""A trunk's short name; the name of its PJSIP endpoint is ``trunk-<id>``."""
+
+LeadId = NewType("LeadId", int)
+ContactId = NewType("ContactId", int)
+PhoneId = NewType("PhoneId", int)
+
+_ATTEMPT = re.compile(r"a[0-9a-v]{20}\Z")
+
+
+def is_attempt(text: str) -> bool:
+    """Whether *text* has the form of an attempt id (and may be a file name)."""
+    return _ATTEMPT.match(text) is not None
+
+
+def leg_of(attempt: AttemptId) -> ChannelId:
+    """The channel id of the agent's leg that is rung for *attempt*."""
+    return ChannelId(f"leg-{attempt}")
+
+
+def line_bridge(channel: ChannelId) -> BridgeId:
+    """The bridge in which the agent's channel *channel* waits for people."""
+    return BridgeId(f"line-{channel}")
