@@ -27,13 +27,13 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 # -- the store ----------------------------------------------------------------------------
 
 
-class SaveCall(Command):
+class SaveCall(Command, frozen=True, kw_only=True):
     """Write the attempt as it stands now. The first save of an id begins the attempt."""
 
     call: Call
 
 
-class SaveLead(Command):
+class SaveLead(Command, frozen=True, kw_only=True):
     """Write what became of a lead after an attempt.
 
     *due*: may be dialed again from then on; None with *finished* says why never again.
@@ -48,14 +48,14 @@ class SaveLead(Command):
     bad_phone: PhoneId | None = None
 
 
-class SaveAgent(Command):
+class SaveAgent(Command, frozen=True, kw_only=True):
     """Write the agent as they stand now, at *at*; a change of state is kept in the agent's history."""
 
     agent: Agent
     at: float
 
 
-class SaveCampaignState(Command):
+class SaveCampaignState(Command, frozen=True, kw_only=True):
     """Write where the campaign stands."""
 
     campaign: CampaignId
@@ -63,7 +63,7 @@ class SaveCampaignState(Command):
     at: float
 
 
-class FetchLeads(Command):
+class FetchLeads(Command, frozen=True, kw_only=True):
     """Ask for leads of the campaign that are due, most urgent first, *limit* at most."""
 
     campaign: CampaignId
@@ -73,7 +73,7 @@ class FetchLeads(Command):
 # -- timers -------------------------------------------------------------------------------
 
 
-class SetTimer(Command):
+class SetTimer(Command, frozen=True, kw_only=True):
     """Wake us at *due* with ``DeadlinePassed``; replaces the subject's earlier timer."""
 
     kind: Literal["attempt", "agent", "lead"]
@@ -82,7 +82,7 @@ class SetTimer(Command):
     campaign: CampaignId | None = None
 
 
-class ClearTimer(Command):
+class ClearTimer(Command, frozen=True, kw_only=True):
     """The subject's timer is not needed any more. (If it fires all the same, no harm.)"""
 
     kind: Literal["attempt", "agent", "lead"]
@@ -92,7 +92,7 @@ class ClearTimer(Command):
 # -- Asterisk -----------------------------------------------------------------------------
 
 
-class Originate(Command):
+class Originate(Command, frozen=True, kw_only=True):
     """Place a call to a person. The one command that must never be repeated."""
 
     attempt: AttemptId
@@ -105,13 +105,13 @@ class Originate(Command):
     record: bool
 
 
-class HangUp(Command):
+class HangUp(Command, frozen=True, kw_only=True):
     """End a channel, if it still lives."""
 
     channel: ChannelId
 
 
-class JoinAgent(Command):
+class JoinAgent(Command, frozen=True, kw_only=True):
     """Put the person's channel into the bridge of the agent's line."""
 
     attempt: AttemptId
@@ -119,26 +119,26 @@ class JoinAgent(Command):
     bridge: BridgeId
 
 
-class SendToLastWord(Command):
+class SendToLastWord(Command, frozen=True, kw_only=True):
     """Give an answered person who has no operator to the dialplan, which says something and hangs up."""
 
     attempt: AttemptId
 
 
-class OpenLine(Command):
+class OpenLine(Command, frozen=True, kw_only=True):
     """Make a bridge and put the agent's channel into it."""
 
     channel: ChannelId
     bridge: BridgeId
 
 
-class CloseLine(Command):
+class CloseLine(Command, frozen=True, kw_only=True):
     """Remove the bridge of a line that is gone."""
 
     bridge: BridgeId
 
 
-class RingAgent(Command):
+class RingAgent(Command, frozen=True, kw_only=True):
     """Call the agent's desk phone, asking it to answer by itself."""
 
     agent: AgentId
@@ -150,14 +150,14 @@ class RingAgent(Command):
     ring_s: float
 
 
-class Tell(Command):
+class Tell(Command, frozen=True, kw_only=True):
     """Play a short confirmation on an agent's channel."""
 
     channel: ChannelId
     message: Message
 
 
-class Dismiss(Command):
+class Dismiss(Command, frozen=True, kw_only=True):
     """Confirm a feature call by a sound, then hang it up (both done by the dialplan)."""
 
     channel: ChannelId

@@ -19,7 +19,6 @@ from dialer.core.ids import (
     BridgeId,
     CampaignId,
     ChannelId,
-    LeadId,
     TrunkId,
 )
 from dialer.core.values import AgentCard, Campaign, Lead, Trunk
@@ -34,11 +33,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 # -- time ---------------------------------------------------------------------------------
 
 
-class Ticked(Event):
+class Ticked(Event, frozen=True, kw_only=True):
     """A second passed. Sweeps deadlines whose timer was lost and lets pacing look again."""
 
 
-class DeadlinePassed(Event):
+class DeadlinePassed(Event, frozen=True, kw_only=True):
     """A timer fired. Harmless if stale, doubled or early: the floor looks at its own facts.
 
     *subject*: whose deadline: an attempt, an agent (both live) or a lead (in the store).
@@ -62,34 +61,34 @@ class LiveChannel(msgspec.Struct, frozen=True, kw_only=True):
     bridge: BridgeId | None = None
 
 
-class PbxConnected(Event):
+class PbxConnected(Event, frozen=True, kw_only=True):
     """The event socket is open, and this is what lives in Asterisk right now."""
 
     channels: tuple[LiveChannel, ...] = ()
 
 
-class PbxDisconnected(Event):
+class PbxDisconnected(Event, frozen=True, kw_only=True):
     """The event socket closed; nothing may be originated until it is open again."""
 
 
-class EventsLagged(Event):
+class EventsLagged(Event, frozen=True, kw_only=True):
     """The queue of events lags (*is_late*) or has caught up; while late, nothing is originated."""
 
     lag_ms: float
     is_late: bool
 
 
-class JournalFailed(Event):
+class JournalFailed(Event, frozen=True, kw_only=True):
     """A save failed (a full disk, say); nothing may be originated until one succeeds."""
 
     reason: str
 
 
-class JournalRecovered(Event):
+class JournalRecovered(Event, frozen=True, kw_only=True):
     """Saving works again, and what could not be saved meanwhile has been."""
 
 
-class TrunkChanged(Event):
+class TrunkChanged(Event, frozen=True, kw_only=True):
     """A trunk became reachable or unreachable, by Asterisk's own OPTIONS probe."""
 
     trunk: TrunkId
@@ -99,7 +98,7 @@ class TrunkChanged(Event):
 # -- a call -------------------------------------------------------------------------------
 
 
-class OriginateRefused(Event):
+class OriginateRefused(Event, frozen=True, kw_only=True):
     """Asterisk (or our own dispatcher, before sending) refused to place the call.
 
     *was_sent* is false when the request certainly never reached Asterisk.
@@ -110,26 +109,26 @@ class OriginateRefused(Event):
     was_sent: bool = True
 
 
-class ContactRang(Event):
+class ContactRang(Event, frozen=True, kw_only=True):
     """The person's phone rings (180), or early media plays (183)."""
 
     attempt: AttemptId
 
 
-class ContactAnswered(Event):
+class ContactAnswered(Event, frozen=True, kw_only=True):
     """The person answered, and the channel is ours (StasisStart)."""
 
     attempt: AttemptId
 
 
-class Connected(Event):
+class Connected(Event, frozen=True, kw_only=True):
     """The person's channel entered a bridge."""
 
     attempt: AttemptId
     bridge: BridgeId
 
 
-class JoinRefused(Event):
+class JoinRefused(Event, frozen=True, kw_only=True):
     """Asterisk refused to put the person's channel into the agent's bridge."""
 
     attempt: AttemptId
@@ -137,7 +136,7 @@ class JoinRefused(Event):
     reason: str
 
 
-class ContactHungUp(Event):
+class ContactHungUp(Event, frozen=True, kw_only=True):
     """The person's channel is gone.
 
     *cause*: Q.850; None when the channel was found missing and Asterisk no longer says why.
@@ -152,7 +151,7 @@ class ContactHungUp(Event):
 # -- an agent's phone and line ------------------------------------------------------------
 
 
-class FeatureDialed(Event):
+class FeatureDialed(Event, frozen=True, kw_only=True):
     """An agent dialed a feature code from the desk phone; the channel waits for our answer.
 
     *phone*: the extension, proved by SIP authentication. *code*: the digits after the star,
@@ -164,48 +163,48 @@ class FeatureDialed(Event):
     code: str
 
 
-class DigitPressed(Event):
+class DigitPressed(Event, frozen=True, kw_only=True):
     """A key was pressed on a channel that is in our hands."""
 
     channel: ChannelId
     digit: str
 
 
-class LineJoined(Event):
+class LineJoined(Event, frozen=True, kw_only=True):
     """A channel that is no attempt's entered a bridge: an agent's line is ready to use."""
 
     channel: ChannelId
     bridge: BridgeId
 
 
-class LineRefused(Event):
+class LineRefused(Event, frozen=True, kw_only=True):
     """A bridge for an agent's line could not be made, or the channel could not enter it."""
 
     channel: ChannelId
     reason: str
 
 
-class LegAnswered(Event):
+class LegAnswered(Event, frozen=True, kw_only=True):
     """The agent's phone that we rang for a call was picked up; the channel is ours."""
 
     channel: ChannelId
 
 
-class LegRefused(Event):
+class LegRefused(Event, frozen=True, kw_only=True):
     """Asterisk refused to ring the agent's phone."""
 
     channel: ChannelId
     reason: str
 
 
-class LineEnded(Event):
+class LineEnded(Event, frozen=True, kw_only=True):
     """A channel that is no attempt's is gone: an agent's line, rung leg or feature call."""
 
     channel: ChannelId
     cause: int | None = None
 
 
-class PhoneChanged(Event):
+class PhoneChanged(Event, frozen=True, kw_only=True):
     """A desk phone registered, or its registration was lost."""
 
     phone: str
@@ -215,32 +214,32 @@ class PhoneChanged(Event):
 # -- people who supervise -----------------------------------------------------------------
 
 
-class CampaignApplied(Event):
+class CampaignApplied(Event, frozen=True, kw_only=True):
     """A campaign's settings are new or changed. Its state is not touched."""
 
     campaign: Campaign
 
 
-class CampaignOrdered(Event):
+class CampaignOrdered(Event, frozen=True, kw_only=True):
     """A supervisor's order to a campaign. ``stop`` lets conversations end and places no more calls."""
 
     campaign: CampaignId
     order: Literal["start", "pause", "resume", "stop"]
 
 
-class TrunkApplied(Event):
+class TrunkApplied(Event, frozen=True, kw_only=True):
     """A trunk's settings are new or changed."""
 
     trunk: Trunk
 
 
-class AgentApplied(Event):
+class AgentApplied(Event, frozen=True, kw_only=True):
     """An agent's card is new or changed."""
 
     agent: AgentCard
 
 
-class AgentOrdered(Event):
+class AgentOrdered(Event, frozen=True, kw_only=True):
     """A supervisor forces an agent's state."""
 
     agent: AgentId
@@ -258,7 +257,7 @@ class FreshLead(msgspec.Struct, frozen=True, kw_only=True):
     attempt: AttemptId
 
 
-class LeadsFetched(Event):
+class LeadsFetched(Event, frozen=True, kw_only=True):
     """The store's answer to ``FetchLeads``.
 
     *leads* may hold some that are already on the floor; the floor drops those.
@@ -270,13 +269,13 @@ class LeadsFetched(Event):
     unfinished: bool
 
 
-class LeadsAdded(Event):
+class LeadsAdded(Event, frozen=True, kw_only=True):
     """Contacts were added to a campaign (an import, say)."""
 
     campaign: CampaignId
 
 
-class RecordingStored(Event):
+class RecordingStored(Event, frozen=True, kw_only=True):
     """A recording is complete on disk. Nothing to decide; the journal keeps it."""
 
     attempt: AttemptId
@@ -287,7 +286,7 @@ class RecordingStored(Event):
     sha256: str
 
 
-class RecordingMissing(Event):
+class RecordingMissing(Event, frozen=True, kw_only=True):
     """An answered call has no usable recording on disk."""
 
     attempt: AttemptId

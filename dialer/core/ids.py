@@ -43,9 +43,9 @@ def is_attempt(text: str) -> bool:
     return _ATTEMPT.match(text) is not None
 
 
-def leg_of(attempt: AttemptId) -> ChannelId:
-    """The channel id of the agent's leg that is rung for *attempt*."""
-    return ChannelId(f"leg-{attempt}")
+def leg_of(attempt: AttemptId, agent: AgentId) -> ChannelId:
+    """The channel id of *agent*'s leg that is rung for *attempt*: another agent, another id."""
+    return ChannelId(f"leg-{attempt}-{agent}")
 
 
 def line_bridge(channel: ChannelId) -> BridgeId:

@@ -257,8 +257,6 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     pause_asked: str | None = None
     """A pause asked for during a call begins when the call is over."""
     sign_out_asked: bool = False
-    digits: str = ""
-    """Keys pressed so far of a feature code."""
 
     @property
     def bridge(self) -> BridgeId | None:

@@ -1,0 +1,85 @@
+"""What the floor knows of one campaign and of one trunk while it works. Used by the floor alone."""
+
+from __future__ import annotations
+
+from dialer.core.hopper import Hopper
+from dialer.core.ids import AttemptId
+from dialer.core.values import Call, CallState, Campaign, CampaignState, Result, Trunk
+
+BURST_S = 0.25
+"""A trunk's unused rate is saved for no longer than this, so that a lull makes no flood."""
+FAILURES_MAX = 5
+"""So many calls in a row that the trunk would not carry, and it rests."""
+REST_S = 15.0
+REST_S_MAX = 300.0
+
+_IN_FLIGHT = frozenset({CallState.DIALING, CallState.RINGING, CallState.ANSWERED})
+
+
+class Desk:
+    """A campaign on the floor."""
+
+    def __init__(self, campaign: Campaign, state: CampaignState) -> None:
+        self.campaign = campaign
+        self.state = state
+        self.hopper = Hopper()
+        self.live: set[AttemptId] = set()
+        self.unserved: set[AttemptId] = set()
+        """Calls in flight to which no agent is promised: each will want one."""
+        self.last_dialed_at = 0.0
+
+    @property
+    def is_running(self) -> bool:
+        return self.state is CampaignState.RUNNING
+
+    def index(self, call: Call) -> None:
+        """Keep the sets true after *call* changed."""
+        if call.state in _IN_FLIGHT and call.agent is None:
+            self.unserved.add(call.attempt)
+        else:
+            self.unserved.discard(call.attempt)
+        if call.state is CallState.ENDED:
+            self.live.discard(call.attempt)
+        else:
+            self.live.add(call.attempt)
+
+
+class TrunkDesk:
+    """A trunk on the floor: its caps hold for all campaigns together."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        self.trunk = trunk
+        self.is_up = True
+        self.live = 0
+        self._tokens = 1.0
+        self._tokens_at = 0.0
+        self._failures = 0
+        self._rests = 0
+        self._rest_until = 0.0
+
+    def room(self, at: float) -> int:
+        """How many calls the trunk takes at this moment."""
+        if not self.is_up or at < self._rest_until:
+            return 0
+        rate = self.trunk.calls_per_second_max
+        most = max(1.0, rate * BURST_S)
+        self._tokens = min(most, self._tokens + max(0.0, at - self._tokens_at) * rate)
+        self._tokens_at = at
+        return max(0, min(self.trunk.channels_max - self.live, int(self._tokens + 1e-9)))
+
+    def took(self) -> None:
+        """A call was placed. Only a call that is really placed uses the rate."""
+        self.live += 1
+        self._tokens -= 1.0
+
+    def gave_back(self, result: Result, at: float) -> None:
+        """A call ended; what the trunk would not carry again and again makes it rest."""
+        self.live -= 1
+        if result not in (Result.FAILED, Result.NO_ROUTE):
+            self._failures = self._rests = 0
+            return
+        self._failures += 1
+        if self._failures >= FAILURES_MAX and at >= self._rest_until:
+            self._rest_until = at + min(REST_S_MAX, REST_S * 2**self._rests)
+            self._rests += 1
+            self._failures = FAILURES_MAX - 1

@@ -1,0 +1,65 @@
+"""Feature codes: what an agent may ask for from the desk phone.
+
+A code is dialed as a call of its own (``*43``), or keyed on the line while the agent is
+parked. Both arrive here as digits. Codes have a fixed length, so that no key ends them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Feature(StrEnum):
+    """What is asked for; the value is the code's two digits."""
+
+    SIGN_IN = "40"
+    SIGN_OUT = "41"
+    PAUSE = "42"
+    READY = "43"
+    RESULT = "44"
+    HANG_UP = "45"
+
+
+_ARGUMENT_DIGITS = {Feature.PAUSE: 1, Feature.RESULT: 1}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A complete code. *argument*: the digit of a pause's reason or of a result, else empty."""
+
+    feature: Feature
+    argument: str = ""
+
+
+def parse(digits: str) -> Asked | None:
+    """Read a complete code without its star; None if there is no such code."""
+    try:
+        feature = Feature(digits[:2])
+    except ValueError:
+        return None
+    argument = digits[2:]
+    if len(argument) != _ARGUMENT_DIGITS.get(feature, 0) or not (argument.isdecimal() or not argument):
+        return None
+    return Asked(feature, argument)
+
+
+def key(pressed: str, digit: str) -> tuple[str, str | None]:
+    """One more key on the line. Returns the keys to remember, and a code once it is complete.
+
+    A star begins anew; keys outside a code are the conversation's own and are forgotten. What
+    comes back as a code may still be unknown: :func:`parse` says so.
+    """
+    if digit == "*":
+        return "*", None
+    if not pressed:
+        return "", None
+    pressed += digit
+    code = pressed[1:]
+    if len(code) < 2:
+        return pressed, None
+    try:
+        wanted = 2 + _ARGUMENT_DIGITS.get(Feature(code[:2]), 0)
+    except ValueError:
+        wanted = 2
+    return (pressed, None) if len(code) < wanted else ("", code)
