@@ -88,6 +88,10 @@ class JournalRecovered(Event, frozen=True, kw_only=True):
     """Saving works again, and what could not be saved meanwhile has been."""
 
 
+class Leaving(Event, frozen=True, kw_only=True):
+    """The engine was told to leave: nothing more is originated, conversations go on to their end."""
+
+
 class TrunkChanged(Event, frozen=True, kw_only=True):
     """A trunk became reachable or unreachable, by Asterisk's own OPTIONS probe."""
 
@@ -301,6 +305,7 @@ AnyEvent = (
     | EventsLagged
     | JournalFailed
     | JournalRecovered
+    | Leaving
     | TrunkChanged
     | OriginateRefused
     | ContactRang

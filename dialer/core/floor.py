@@ -54,6 +54,7 @@ from dialer.core.ids import (
     leg_of,
     line_bridge,
 )
+from dialer.core.orders import ORDERS
 from dialer.core.pacing import progressive
 from dialer.core.values import (
     Agent,
@@ -72,16 +73,6 @@ SWEEP_S = 1.0
 """Deadlines whose timer was lost are found within this time."""
 IN_FLIGHT_S = 15.0
 """An originate younger than this may be on its way although Asterisk lists no channel for it."""
-
-_ORDERS: dict[str, tuple[frozenset[CampaignState], CampaignState]] = {
-    "start": (
-        frozenset({CampaignState.NEW, CampaignState.STOPPED, CampaignState.FINISHED, CampaignState.PAUSED}),
-        CampaignState.RUNNING,
-    ),
-    "pause": (frozenset({CampaignState.RUNNING}), CampaignState.PAUSED),
-    "resume": (frozenset({CampaignState.PAUSED}), CampaignState.RUNNING),
-    "stop": (frozenset({CampaignState.RUNNING, CampaignState.PAUSED}), CampaignState.STOPPED),
-}
 
 
 class Floor:
@@ -104,6 +95,7 @@ class Floor:
         self._keys: dict[ChannelId, str] = {}
         self._is_pbx_up = False
         self._is_late = False
+        self._is_leaving = False
         self._journal_error: str | None = None
         self._swept_at = 0.0
         self._out: list[AnyCommand] = []
@@ -115,6 +107,7 @@ class Floor:
             ev.EventsLagged: self._on_lag,
             ev.JournalFailed: self._on_journal_failed,
             ev.JournalRecovered: self._on_journal_recovered,
+            ev.Leaving: self._on_leaving,
             ev.TrunkChanged: self._on_trunk_changed,
             ev.OriginateRefused: self._on_call_fact,
             ev.ContactRang: self._on_call_fact,
@@ -159,8 +152,13 @@ class Floor:
         cards: Iterable[AgentCard] = (),
         agents: Iterable[Agent] = (),
         calls: Iterable[tuple[Call, Lead]] = (),
+        last_calls: Iterable[tuple[Call, Lead]] = (),
     ) -> None:
-        """Take up what the journal remembers, before the first event. Decides nothing."""
+        """Take up what the journal remembers, before the first event. Decides nothing.
+
+        *calls*: attempts that have not ended. *last_calls*: ended ones whose result an agent may
+        still give, each with its lead as it was before the call.
+        """
         for campaign, state in campaigns:
             self.desks[campaign.id] = Desk(campaign, state)
         for trunk in trunks:
@@ -175,6 +173,9 @@ class Floor:
         for call, lead in calls:
             if call.campaign in self.desks:
                 self._take_call(call, lead)
+        for call, lead in last_calls:
+            if call.campaign in self.desks and call.agent is not None and call.result is Result.TALKED:
+                self._last_calls[call.agent] = (call, lead)
 
     def deadlines(self) -> list[SetTimer]:
         """Every deadline on the floor, to be armed again after a restart or a loss of the timers."""
@@ -195,6 +196,8 @@ class Floor:
         why = []
         if not self._is_pbx_up:
             why.append("no connection to Asterisk")
+        if self._is_leaving:
+            why.append("the engine is leaving")
         if self._is_late:
             why.append("events lag")
         if self._journal_error is not None:
@@ -238,6 +241,9 @@ class Floor:
 
     def _on_lag(self, event: ev.EventsLagged) -> None:
         self._is_late = event.is_late
+
+    def _on_leaving(self, event: ev.Leaving) -> None:
+        self._is_leaving = True
 
     def _on_journal_failed(self, event: ev.JournalFailed) -> None:
         self._journal_error = event.reason
@@ -604,7 +610,7 @@ class Floor:
 
     def _on_campaign_ordered(self, event: ev.CampaignOrdered) -> None:
         desk = self.desks.get(event.campaign)
-        before, state = _ORDERS[event.order]
+        before, state = ORDERS[event.order]
         if desk is None or desk.state not in before:
             return
         self._set_state(desk, state, event.at)

@@ -1,0 +1,207 @@
+"""The engine's own HTTP API, on a Unix socket that only its owner may open.
+
+Orders become events in the inbox, as everything else does; facts are read from the store, so this
+API has few questions: whether the engine is well, and what it may not do at the moment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from dialer.core import events as ev
+from dialer.core.floor import Floor
+from dialer.core.ids import AgentId, CampaignId
+from dialer.core.orders import why_not
+from dialer.core.values import CallState
+from dialer.engine.identity import Clock
+from dialer.engine.loop import Engine
+from dialer.pbx.inbox import Inbox
+
+BODY_BYTES_MAX = 64 * 1024
+_CAMPAIGN_ORDERS = {"start", "pause", "resume", "stop"}
+_AGENT_ORDERS = {"ready", "pause", "sign_out"}
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """How the engine is. *why_not*: why nothing is originated at this moment."""
+
+    engine: str
+    pbx_connected: bool
+    lag_ms: float
+    depth: int
+    journal_ok: bool
+    timers_ok: bool
+    originating: bool
+    live_calls: int
+    calls: dict[str, dict[str, int]]
+    """Live calls by campaign and state."""
+    hopper: dict[str, int]
+    trunks: dict[str, bool]
+    why_not: list[str]
+    events: int
+    transactions: int
+
+
+class Api:
+    """The handlers. *reload*: reads agents, trunks and campaigns again and tells the floor."""
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        engine: Engine,
+        inbox: Inbox[ev.Event],
+        clock: Clock,
+        reload: Callable[[], Awaitable[dict[str, int]]],
+        enroll: Callable[[CampaignId], Awaitable[int]],
+        pbx_connected: Callable[[], bool],
+        timers_ok: Callable[[], bool],
+    ) -> None:
+        self._version = version
+        self._engine = engine
+        self._inbox = inbox
+        self._clock = clock
+        self._reload = reload
+        self._enroll = enroll
+        self._pbx_connected = pbx_connected
+        self._timers_ok = timers_ok
+
+    @property
+    def _floor(self) -> Floor:
+        return self._engine.floor
+
+    def application(self) -> web.Application:
+        """The routes."""
+        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_errors])
+        app.add_routes(
+            [
+                web.get("/v1/health", self._health),
+                web.post("/v1/reload", self._on_reload),
+                web.post("/v1/campaigns/{id}/leads-added", self._on_leads_added),
+                web.post("/v1/campaigns/{id}/{order}", self._on_campaign),
+                web.post("/v1/agents/{id}/{order}", self._on_agent),
+            ]
+        )
+        return app
+
+    def health(self) -> Health:
+        """How the engine is now."""
+        floor, calls = self._floor, {}
+        for desk in floor.desks.values():
+            counts = dict.fromkeys(map(str, CallState), 0)
+            for attempt in desk.live:
+                counts[str(floor.calls[attempt].state)] += 1
+            calls[str(desk.campaign.id)] = {state: count for state, count in counts.items() if count}
+        why_not = floor.why_not_originating()
+        return Health(
+            engine=self._version,
+            pbx_connected=self._pbx_connected(),
+            lag_ms=round(max(self._engine.lag_s, self._inbox.lag_s) * 1000, 1),
+            depth=self._inbox.depth,
+            journal_ok=self._engine.journal_ok,
+            timers_ok=self._timers_ok(),
+            originating=not why_not,
+            live_calls=len(floor.calls),
+            calls=calls,
+            hopper={str(desk.campaign.id): len(desk.hopper) for desk in floor.desks.values()},
+            trunks={str(desk.trunk.id): desk.is_up for desk in floor.trunks.values()},
+            why_not=why_not,
+            events=self._engine.events,
+            transactions=self._engine.transactions,
+        )
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return _json(self.health())
+
+    async def _on_reload(self, request: web.Request) -> web.Response:
+        return _json(await self._reload())
+
+    async def _on_campaign(self, request: web.Request) -> web.Response:
+        campaign, order = CampaignId(request.match_info["id"]), request.match_info["order"]
+        if order not in _CAMPAIGN_ORDERS:
+            raise _Refused(404, f"unknown order {order!r}; allowed: {', '.join(sorted(_CAMPAIGN_ORDERS))}")
+        if campaign not in self._floor.desks:
+            await self._reload()
+        if campaign not in self._floor.desks:
+            raise _Refused(404, f"there is no campaign {campaign!r}")
+        refusal = why_not(self._floor.desks[campaign].state, order)
+        if refusal is not None:
+            raise _Refused(409, refusal)
+        added = await self._enroll(campaign) if order in ("start", "resume") else 0
+        self._inbox.put(ev.CampaignOrdered(at=self._clock(), campaign=campaign, order=order))  # type: ignore[arg-type]
+        return _json({"campaign": campaign, "order": order, "leads_added": added})
+
+    async def _on_leads_added(self, request: web.Request) -> web.Response:
+        campaign = CampaignId(request.match_info["id"])
+        if campaign not in self._floor.desks:
+            raise _Refused(404, f"there is no campaign {campaign!r}")
+        added = await self._enroll(campaign)
+        self._inbox.put(ev.LeadsAdded(at=self._clock(), campaign=campaign))
+        return _json({"campaign": campaign, "leads_added": added})
+
+    async def _on_agent(self, request: web.Request) -> web.Response:
+        agent, order = AgentId(request.match_info["id"]), request.match_info["order"]
+        if order not in _AGENT_ORDERS:
+            raise _Refused(404, f"unknown order {order!r}; allowed: {', '.join(sorted(_AGENT_ORDERS))}")
+        if agent not in self._floor.cards:
+            raise _Refused(404, f"there is no agent {agent!r}")
+        reason = str((await _body(request)).get("reason", ""))[:64]
+        self._inbox.put(ev.AgentOrdered(at=self._clock(), agent=agent, order=order, reason=reason))  # type: ignore[arg-type]
+        return _json({"agent": agent, "order": order})
+
+
+async def listen(api: Api, socket: Path) -> web.AppRunner:
+    """Serve *api* on the Unix socket *socket* (mode 0600, in a folder of mode 0700).
+
+    Raises OSError when the socket cannot be made.
+    """
+    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket.parent.chmod(0o700)
+    socket.unlink(missing_ok=True)  # we hold the claim on the journal, so it is nobody's
+    runner = web.AppRunner(api.application(), access_log=None, handle_signals=False)
+    await runner.setup()
+    before = os.umask(0o177)
+    try:
+        await web.UnixSite(runner, str(socket)).start()
+    finally:
+        os.umask(before)
+    return runner
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@web.middleware
+async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except _Refused as refusal:
+        return _json({"error": str(refusal)}, status=refusal.status)
+    except web.HTTPException as error:
+        return _json({"error": error.reason}, status=error.status)
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    raw = await request.read()
+    try:
+        body = msgspec.json.decode(raw) if raw else {}
+    except msgspec.DecodeError as error:
+        raise _Refused(400, f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise _Refused(400, "the body must be a JSON object")
+    return body
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

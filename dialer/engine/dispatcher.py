@@ -1,0 +1,209 @@
+"""The dispatcher: carries out what was decided and saved.
+
+1. Commands about one channel are carried out in their order, one after the other; those about
+   different channels do not wait for each other.
+2. What Asterisk refuses comes back as an event: the floor decides what follows.
+3. An originate is sent once. Where its fate is unknown (no answer came), nothing is done: the
+   channel's own events tell, or the attempt's deadline does.
+4. A channel that is gone when we hang it up has told so already; in case it has not, it is told
+   after a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
+
+from dialer.core import events as ev
+from dialer.core.commands import (
+    SAVES,
+    AnyCommand,
+    ClearTimer,
+    CloseLine,
+    FetchLeads,
+    HangUp,
+    JoinAgent,
+    Originate,
+    SendToLastWord,
+    SetTimer,
+)
+from dialer.core.ids import AttemptId, CampaignId, TrunkId, is_attempt
+from dialer.core.values import Campaign, Trunk
+from dialer.engine.identity import Clock, new_attempt_id
+from dialer.pbx.client import AriClient
+from dialer.pbx.errors import PbxError, PbxRefused, PbxUnreachable
+from dialer.pbx.inbox import Inbox
+from dialer.pbx.wire import to_refusal, to_request
+from dialer.store.errors import StoreError
+from dialer.store.journal import Journal
+from dialer.timers import Timers
+
+log = logging.getLogger(__name__)
+
+GONE_S = 1.0
+"""A channel found missing has, by then, surely told its end itself."""
+FETCH_AGAIN_S = 1.0
+
+
+class Dispatcher:
+    """Carries commands out; answers come as events into *inbox*."""
+
+    def __init__(
+        self,
+        *,
+        ari: AriClient,
+        inbox: Inbox[ev.Event],
+        journal: Journal,
+        timers: Timers,
+        recordings: Path,
+        clock: Clock,
+        trunk: Callable[[TrunkId], Trunk | None],
+        campaign: Callable[[CampaignId], Campaign | None],
+    ) -> None:
+        self._ari = ari
+        self._inbox = inbox
+        self._journal = journal
+        self._timers = timers
+        self._recordings = recordings
+        self._clock = clock
+        self._trunk = trunk
+        self._campaign = campaign
+        self._chains: dict[str, deque[tuple[AnyCommand, float]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer_changes: list[SetTimer | ClearTimer] = []
+        self._timer_task: asyncio.Task[None] | None = None
+
+    def dispatch(self, commands: Iterable[AnyCommand], at: float) -> None:
+        """Begin to carry out *commands*, decided at the instant *at*; returns at once.
+
+        ``Save...`` commands are not ours.
+        """
+        for command in commands:
+            if isinstance(command, SAVES):
+                continue
+            if isinstance(command, SetTimer | ClearTimer):
+                self._timer_changes.append(command)
+            elif isinstance(command, FetchLeads):
+                self._spawn(self._fetch(command))
+            else:
+                self._chain(command, at)
+        if self._timer_changes and (self._timer_task is None or self._timer_task.done()):
+            self._timer_task = self._spawn(self._apply_timers())
+
+    @property
+    def busy(self) -> int:
+        """How many channels have commands under way."""
+        return len(self._chains)
+
+    async def aclose(self) -> None:
+        """Give up what is under way."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("A command failed by a fault of ours", exc_info=task.exception())
+
+    # -- timers and leads ---------------------------------------------------------------
+
+    async def _apply_timers(self) -> None:
+        while self._timer_changes:
+            changes, self._timer_changes = self._timer_changes, []
+            await self._timers.apply(changes)
+
+    async def _fetch(self, command: FetchLeads) -> None:
+        campaign = self._campaign(command.campaign)
+        if campaign is None:
+            return
+        while True:
+            at = self._clock()
+            try:
+                leads, unfinished = await self._journal.fetch_leads(campaign, command.limit, at)
+                break
+            except StoreError as error:
+                log.warning(
+                    "Leads cannot be read; trying again", extra={"action": "fetch", "error": str(error)}
+                )
+                await asyncio.sleep(FETCH_AGAIN_S)
+        fresh = tuple(ev.FreshLead(lead=lead, attempt=new_attempt_id()) for lead in leads)
+        self._inbox.put(
+            ev.LeadsFetched(at=self._clock(), campaign=campaign.id, leads=fresh, unfinished=unfinished)
+        )
+
+    # -- Asterisk -----------------------------------------------------------------------
+
+    def _chain(self, command: AnyCommand, at: float) -> None:
+        key = _channel(command)
+        chain = self._chains.get(key)
+        if chain is not None:
+            chain.append((command, at))
+            return
+        self._chains[key] = deque(((command, at),))
+        self._spawn(self._run_chain(key))
+
+    async def _run_chain(self, key: str) -> None:
+        chain = self._chains[key]
+        try:
+            while chain:
+                await self._act(*chain.popleft())
+        finally:
+            del self._chains[key]
+
+    async def _act(self, command: AnyCommand, at: float) -> None:
+        try:
+            trunks: Mapping[TrunkId, Trunk] = {}
+            if isinstance(command, Originate) and (trunk := self._trunk(command.trunk)) is not None:
+                trunks = {trunk.id: trunk}
+            requests = to_request(command, trunks=trunks, recordings=self._recordings, at=at)
+            for request in requests:
+                try:
+                    await self._ari.request(
+                        request.method, request.path, json=request.json, repeatable=request.repeatable
+                    )
+                except PbxRefused as refusal:
+                    if refusal.status not in request.fine:
+                        raise
+                    self._was_gone(command, refusal)
+        except PbxError as error:
+            self._refused(command, error)
+
+    def _was_gone(self, command: AnyCommand, refusal: PbxRefused) -> None:
+        if isinstance(command, HangUp) and refusal.status == 404:
+            asyncio.get_running_loop().call_later(GONE_S, self._tell_gone, command.channel)
+
+    def _tell_gone(self, channel: str) -> None:
+        if is_attempt(channel):
+            self._inbox.put(ev.ContactHungUp(at=self._clock(), attempt=AttemptId(channel)))
+
+    def _refused(self, command: AnyCommand, error: PbxError) -> None:
+        log.info(
+            "Asterisk did not do it",
+            extra={"action": type(command).__name__, "channel": _channel(command), "error": str(error)},
+        )
+        if isinstance(command, Originate) and isinstance(error, PbxUnreachable) and error.was_sent:
+            return
+        event = to_refusal(command, error, self._clock())
+        if event is not None:
+            self._inbox.put(event)
+
+
+def _channel(command: AnyCommand) -> str:
+    """The channel whose commands *command* stands in line with."""
+    match command:
+        case Originate() | JoinAgent() | SendToLastWord():
+            return command.attempt
+        case CloseLine():
+            return command.bridge.removeprefix("line-")
+        case _:
+            return str(getattr(command, "channel", ""))

@@ -1,0 +1,309 @@
+"""The composition root: one engine with all its parts, from a home folder.
+
+What starts first ends last: the claim on the journal, the journal, the embedded servers, the timers,
+the dispatcher, the loop, the event socket, the API. Each part is given what it needs and knows
+nothing of the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from dialer import __version__
+from dialer.core import events as ev
+from dialer.core.commands import SetTimer
+from dialer.core.floor import Floor
+from dialer.core.ids import CampaignId
+from dialer.engine.api import Api, listen
+from dialer.engine.dispatcher import Dispatcher
+from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis, choose_ports, find_asterisk
+from dialer.engine.identity import Clock
+from dialer.engine.loop import Engine
+from dialer.engine.process import EmbeddedError
+from dialer.engine.recordings import Recordings
+from dialer.pbx.adopt import list_endpoints, list_live
+from dialer.pbx.client import AriClient
+from dialer.pbx.frames import AnyFrame
+from dialer.pbx.inbox import Inbox
+from dialer.pbx.render import PhoneLine, TrunkLine
+from dialer.pbx.wire import to_event
+from dialer.store.claims import claim
+from dialer.store.files import Secrets, SystemSettings, load_secrets, load_system
+from dialer.store.journal import Journal, Loaded
+from dialer.timers import Timers
+
+log = logging.getLogger(__name__)
+
+RESTART_S = 1.0
+"""An embedded server that ended by itself is started again after this time."""
+STARTS_MAX = 5
+"""Starts in a row that fail, and the engine gives up."""
+
+
+class House:
+    """One engine, running while the ``async with`` block lasts.
+
+    Raises on entry: BadFile (configuration), AlreadyClaimed (another engine), StoreError (the
+    journal), EmbeddedError (an embedded server does not start).
+    """
+
+    def __init__(self, home: Path, *, outlive: bool = False) -> None:
+        self.home = home.resolve()
+        self.asterisk: EmbeddedAsterisk | None = None
+        self.redis: EmbeddedRedis | None = None
+        self.settings: SystemSettings
+        self.journal: Journal
+        self.engine: Engine
+        self.ari: AriClient
+        self.timers: Timers
+        self.floor = Floor()
+        self.inbox: Inbox[ev.Event] = Inbox()
+        self.clock = Clock()
+        self._outlive = outlive
+        self._secrets: Secrets
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._recordings: Recordings
+        self._dispatcher: Dispatcher
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._stop()
+
+    async def wait(self) -> None:
+        """Wait until a part fails, and raise what it raised. (None ends by itself otherwise.)"""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def finish_recordings(self) -> None:
+        """Wait until the recordings of ended calls are ready and in the journal."""
+        await self._recordings.drain()
+        await self._decided()
+
+    async def reload(self) -> dict[str, int]:
+        """Read agents, trunks and campaigns from the store again, and tell Asterisk and the floor."""
+        loaded = await self.journal.load(self.clock())
+        self._secrets = await asyncio.to_thread(load_secrets, self.home)
+        if self.asterisk is not None:
+            await self.asterisk.apply_lines(self._trunk_lines(loaded), self._phone_lines(loaded))
+        at = self.clock()
+        events: list[ev.Event] = [ev.TrunkApplied(at=at, trunk=trunk) for trunk in loaded.trunks]
+        events += [ev.CampaignApplied(at=at, campaign=one.campaign) for one in loaded.campaigns]
+        events += [ev.AgentApplied(at=at, agent=one.card) for one in loaded.agents]
+        for event in events:
+            self.inbox.put(event)
+        await self._decided()
+        return {
+            "trunks": len(loaded.trunks),
+            "campaigns": len(loaded.campaigns),
+            "agents": len(loaded.agents),
+        }
+
+    # -- starting -----------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        self.settings = await asyncio.to_thread(load_system, self.home)
+        self._secrets = await asyncio.to_thread(load_secrets, self.home)
+        held = await asyncio.to_thread(claim, self.home / "run" / "engine.lock")
+        self._stack.callback(held.release)
+        self.journal = await self._stack.enter_async_context(await Journal.open(self.settings.journal))
+        loaded = await self.journal.load(self.clock())
+        await self._start_servers(loaded)
+        self._make_parts()
+        self._restore(loaded)
+        self._spawn(self.timers.run(self._on_due))
+        self._spawn(self.engine.run())
+        await self._recordings.left_over(
+            self.floor.calls, {one.call.attempt: one.call for one in (*loaded.open, *loaded.last)}
+        )
+        for server in (self.redis, self.asterisk):
+            if server is not None:
+                self._spawn(_keep_up(server))
+        self._spawn(self.ari.listen(self._on_frame, self._on_connected, self._on_disconnected))
+        runner = await listen(self._api(), self.settings.socket)
+        self._stack.push_async_callback(runner.cleanup)
+
+    async def _start_servers(self, loaded: Loaded) -> None:
+        settings = self.settings
+        if settings.redis.mode == "embedded":
+            self.redis = EmbeddedRedis(self.home / "redis", outlive=self._outlive)
+            await self.redis.start()
+            if not self._outlive:
+                self._stack.push_async_callback(self.redis.stop)
+        if settings.asterisk.mode != "embedded":
+            return
+        install = await asyncio.to_thread(find_asterisk)
+        rtp = settings.ports.rtp
+        ports = await asyncio.to_thread(
+            choose_ports,
+            http=settings.ports.http,
+            sip=settings.ports.sip,
+            rtp=(rtp, rtp + settings.ports.rtp_count - 1) if rtp else None,
+            rtp_count=settings.ports.rtp_count,
+        )
+        self.asterisk = EmbeddedAsterisk(
+            install,
+            self.home / "asterisk",
+            ari_user=settings.asterisk.user,
+            ari_password=self._secrets.ari,
+            ports=ports,
+            trunks=self._trunk_lines(loaded),
+            phones=self._phone_lines(loaded),
+            sip_bind=settings.ports.sip_address,
+            outlive=self._outlive,
+        )
+        await self.asterisk.start()
+        if not self._outlive:
+            self._stack.push_async_callback(self.asterisk.stop)
+
+    def _make_parts(self) -> None:
+        settings = self.settings
+        url = self.asterisk.ari_url if self.asterisk is not None else settings.asterisk.url
+        self.ari = AriClient(url, settings.asterisk.user, self._secrets.ari)
+        redis_url = self.redis.url if self.redis is not None else settings.redis.url
+        self.timers = Timers(redis_url, password=self._secrets.redis or None, on_back=self._rearm)
+        folder = settings.recordings_folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._recordings = Recordings(folder=folder, inbox=self.inbox, clock=self.clock)
+        self._dispatcher = Dispatcher(
+            ari=self.ari,
+            inbox=self.inbox,
+            journal=self.journal,
+            timers=self.timers,
+            recordings=folder,
+            clock=self.clock,
+            trunk=lambda trunk: desk.trunk if (desk := self.floor.trunks.get(trunk)) else None,
+            campaign=lambda campaign: desk.campaign if (desk := self.floor.desks.get(campaign)) else None,
+        )
+        self.engine = Engine(
+            floor=self.floor,
+            inbox=self.inbox,
+            journal=self.journal,
+            dispatcher=self._dispatcher,
+            recordings=self._recordings,
+            clock=self.clock,
+        )
+
+    def _restore(self, loaded: Loaded) -> None:
+        self.floor.restore(
+            campaigns=[(one.campaign, one.state) for one in loaded.campaigns],
+            trunks=loaded.trunks,
+            cards=[one.card for one in loaded.agents],
+            agents=[one.agent for one in loaded.agents],
+            calls=[(one.call, one.lead) for one in loaded.open],
+            last_calls=[(one.call, one.lead) for one in loaded.last],
+        )
+
+    def _api(self) -> Api:
+        return Api(
+            version=__version__,
+            engine=self.engine,
+            inbox=self.inbox,
+            clock=self.clock,
+            reload=self.reload,
+            enroll=self._enroll,
+            pbx_connected=lambda: self.ari.is_connected,
+            timers_ok=lambda: self.timers.is_connected,
+        )
+
+    async def _enroll(self, campaign: CampaignId) -> int:
+        return await self.journal.enroll(campaign, self.clock())
+
+    def _trunk_lines(self, loaded: Loaded) -> list[TrunkLine]:
+        return [TrunkLine(trunk=trunk, secret=self._secrets.trunk(trunk.id)) for trunk in loaded.trunks]
+
+    def _phone_lines(self, loaded: Loaded) -> list[PhoneLine]:
+        lines = []
+        for one in loaded.agents:
+            secret = self._secrets.phone(one.card.phone)
+            if secret:
+                lines.append(PhoneLine(extension=one.card.phone, secret=secret))
+            else:
+                log.warning("A phone has no secret and cannot register", extra={"phone": one.card.phone})
+        return lines
+
+    # -- running ------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+    def _on_frame(self, frame: AnyFrame) -> None:
+        event = to_event(frame, self.clock())
+        if event is not None:
+            self.inbox.put(event)
+
+    async def _on_connected(self) -> None:
+        for change in await list_endpoints(self.ari, self.clock()):
+            self.inbox.put(change)
+        channels = await list_live(self.ari)
+        self.inbox.put(ev.PbxConnected(at=self.clock(), channels=channels))
+
+    async def _on_disconnected(self) -> None:
+        self.inbox.put(ev.PbxDisconnected(at=self.clock()))
+
+    def _on_due(self, event: ev.DeadlinePassed) -> None:
+        self.inbox.put(event)
+
+    async def _rearm(self) -> None:
+        """Arm every deadline again: those on the floor, and those of the leads that wait."""
+        await self.timers.apply(self.floor.deadlines())
+        at = self.clock()
+        for campaign in [desk.campaign.id for desk in self.floor.desks.values() if desk.is_running]:
+            after = None
+            while True:
+                page, after = await self.journal.waiting_leads(campaign, at, after)
+                await self.timers.apply(
+                    [
+                        SetTimer(kind="lead", subject=str(lead), due=due, campaign=campaign)
+                        for lead, due in page
+                    ]
+                )
+                if after is None:
+                    break
+
+    async def _decided(self) -> None:
+        """Wait until everything that is in the inbox now has been decided."""
+        until = self.inbox.total
+        while self.inbox.total - self.inbox.depth < until:
+            await asyncio.sleep(0.01)
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._stack.aclose()
+
+
+async def _keep_up(server: EmbeddedAsterisk | EmbeddedRedis) -> None:
+    """Start *server* again whenever it ends by itself.
+
+    Raises EmbeddedError when it does not come up any more.
+    """
+    name = type(server).__name__.removeprefix("Embedded")
+    failures = 0
+    while True:
+        if server.pid is not None:
+            await server.wait()
+        log.error("%s ended by itself and is started again.", name, extra={"action": "restart"})
+        await asyncio.sleep(RESTART_S)
+        try:
+            await server.start()
+            failures = 0
+        except EmbeddedError:
+            failures += 1
+            if failures == STARTS_MAX:
+                raise

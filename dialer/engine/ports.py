@@ -1,0 +1,78 @@
+"""Ports of this machine that nobody uses.
+
+Only loopback addresses are looked at, and nothing is connected to: a port is free when it can be
+bound, and it is given back at once. Between our look and the server's own bind another program may
+take it; whoever starts a server must look whether it got its ports, and may choose again.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+
+import msgspec
+
+HTTP_SPAN = (18000, 18999)
+SIP_SPAN = (15000, 15999)
+RTP_SPAN = (20000, 29999)
+"""Below the range from which the kernel takes ports for outgoing connections (from 32768 on)."""
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """The ports of one Asterisk: HTTP is TCP, SIP is UDP and TCP, RTP is a range of UDP ports."""
+
+    http: int
+    sip: int
+    rtp_first: int
+    rtp_last: int
+
+
+class NoFreePort(Exception):
+    """Every port that was tried is taken."""
+
+
+def choose_ports(
+    *, http: int = 0, sip: int = 0, rtp: tuple[int, int] | None = None, rtp_count: int = 200
+) -> Ports:
+    """Ports for an Asterisk; those that are given are kept, the others (0, None) are chosen.
+
+    :raises NoFreePort: none is free in the spans that we choose from.
+    """
+    rng = random.SystemRandom()
+    rtp_first, rtp_last = rtp or _choose_range(rng, rtp_count)
+    return Ports(
+        http=http or _choose(rng, HTTP_SPAN, "HTTP", tcp=True, udp=False),
+        sip=sip or _choose(rng, SIP_SPAN, "SIP", tcp=True, udp=True),
+        rtp_first=rtp_first,
+        rtp_last=rtp_last,
+    )
+
+
+def is_free(port: int, *, tcp: bool = False, udp: bool = False) -> bool:
+    """Whether *port* can be bound on the loopback address, for all the kinds asked for."""
+    kinds = [socket.SOCK_STREAM] * tcp + [socket.SOCK_DGRAM] * udp
+    for kind in kinds:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                # a server's connections that linger after its end do not make its port taken
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def _choose(rng: random.Random, span: tuple[int, int], what: str, *, tcp: bool, udp: bool) -> int:
+    for port in rng.sample(range(span[0], span[1] + 1), 200):
+        if is_free(port, tcp=tcp, udp=udp):
+            return port
+    raise NoFreePort(f"no free port for {what} between {span[0]} and {span[1]}")
+
+
+def _choose_range(rng: random.Random, count: int) -> tuple[int, int]:
+    span = RTP_SPAN[1] - RTP_SPAN[0] + 1
+    for first in (RTP_SPAN[0] + 2 * rng.randrange((span - count) // 2) for _ in range(50)):
+        if all(is_free(port, udp=True) for port in range(first, first + count)):
+            return first, first + count - 1
+    raise NoFreePort(f"no {count} free ports for RTP in a row between {RTP_SPAN[0]} and {RTP_SPAN[1]}")
