@@ -1,1 +1,277 @@
-"""The ``dialer`` command line."""
+"""The ``dialer`` command line: parse, call one function, print.
+
+Every command imports what it needs when it is called, so that ``dialer --help`` is instant. Errors
+become messages in :mod:`dialer.office.commandline`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dialer import __version__
+from dialer.office.commandline import (
+    HOME_ENV,
+    NAME,
+    PHONE,
+    SETTING,
+    Commands,
+    listing,
+    with_home,
+)
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--home", type=FOLDER, envvar=HOME_ENV, help=f"The home folder; else {HOME_ENV}, else the present one."
+)
+@click.version_option(__version__, prog_name="dialer")
+def main(home: Path | None) -> None:
+    """Obzvon: an outbound call centre on Asterisk."""
+
+
+# -- the home folder and the engine -------------------------------------------------------
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--region", default="RU", show_default=True, help="Country of numbers without a country code.")
+@click.option("--language", default="en", show_default=True, help="Of prompts and pages: en, ru or zh.")
+def init(folder: Path, region: str, language: str) -> None:
+    """Make a home folder: settings, secrets, an example trunk and campaign. Overwrites nothing."""
+    from dialer.office.setup import describe, make_home
+
+    click.echo(describe(make_home(folder, region=region, language=language)))
+
+
+@main.command()
+@with_home
+def up(home: Path) -> None:
+    """Run the engine with an Asterisk and a Redis of its own, until Ctrl-C."""
+    from dialer.engine import main as engine
+
+    engine.up(home)
+
+
+@main.command()
+@with_home
+def serve(home: Path) -> None:
+    """Run the engine against an Asterisk and a Redis that run already."""
+    from dialer.engine import main as engine
+
+    engine.serve(home)
+
+
+@main.command()
+@listing
+@with_home
+@click.pass_context
+def doctor(ctx: click.Context, home: Path, as_format: str) -> None:
+    """Find what is wrong and say the mend. Exit status: 0 well, 1 warnings, 2 failures."""
+    from dialer.office.doctor import examine, exit_status, rows
+    from dialer.office.tables import show
+
+    findings = examine(home)
+    show(rows(findings), as_format)
+    ctx.exit(exit_status(findings))
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Print one picture and end.")
+@click.option(
+    "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write one picture to this file and end."
+)
+@click.option("--width", type=click.IntRange(60, 400), help="Columns of the picture; else the terminal's.")
+@with_home
+def watch(home: Path, once: bool, svg: Path | None, width: int | None) -> None:
+    """The live board: operators, calls, results, timers, rates. Ctrl-C ends it."""
+    from dialer.office.watch import watch as show_board
+
+    show_board(home, once=once, svg=svg, width=width)
+
+
+# -- trunks -------------------------------------------------------------------------------
+
+
+@main.group()
+def trunk() -> None:
+    """SIP trunks."""
+
+
+@trunk.command("apply")
+@click.argument("files", nargs=-1, type=FILE)
+@with_home
+def trunk_apply(home: Path, files: tuple[Path, ...]) -> None:
+    """Put trunks into force; without FILES all in the home folder's trunks/."""
+    from dialer.office.orders import apply_trunks
+
+    click.echo(apply_trunks(home, files))
+
+
+@trunk.command("list")
+@listing
+@with_home
+def trunk_list(home: Path, as_format: str) -> None:
+    """The trunks in force."""
+    from dialer.office.orders import list_rows
+    from dialer.office.tables import show
+
+    show(list_rows(home, "trunks"), as_format)
+
+
+# -- campaigns ----------------------------------------------------------------------------
+
+
+@main.group()
+def campaign() -> None:
+    """Campaigns."""
+
+
+@campaign.command("apply")
+@click.argument("files", nargs=-1, type=FILE)
+@with_home
+def campaign_apply(home: Path, files: tuple[Path, ...]) -> None:
+    """Put campaigns into force; without FILES all in the home folder's campaigns/. States stay."""
+    from dialer.office.orders import apply_campaigns
+
+    click.echo(apply_campaigns(home, files))
+
+
+@campaign.command("list")
+@listing
+@with_home
+def campaign_list(home: Path, as_format: str) -> None:
+    """The campaigns and where they stand."""
+    from dialer.office.orders import list_rows
+    from dialer.office.tables import show
+
+    show(list_rows(home, "campaigns"), as_format)
+
+
+@campaign.command("show")
+@click.argument("name", type=NAME)
+@click.option(
+    "--format",
+    "as_format",
+    type=click.Choice(["toml", "table", "json", "csv"]),
+    default="toml",
+    show_default=True,
+    help="toml: as a file that can be applied.",
+)
+@with_home
+def campaign_show(home: Path, name: str, as_format: str) -> None:
+    """The settings of a campaign as they are in force."""
+    from dialer.office.orders import show_campaign
+
+    show_campaign(home, name, as_format)
+
+
+@campaign.command("set")
+@click.argument("name", type=NAME)
+@click.argument("settings", nargs=-1, required=True, type=SETTING)
+@with_home
+def campaign_set(home: Path, name: str, settings: tuple[tuple[str, str], ...]) -> None:
+    """Change settings in force, as KEY=VALUE with the key's path in the file (calls.ring_s=25).
+
+    The campaign's file is not changed: applying it again puts its own settings into force.
+    """
+    from dialer.office.orders import set_campaign
+
+    click.echo(set_campaign(home, name, settings))
+
+
+@campaign.command("start")
+@click.argument("name", type=NAME)
+@with_home
+def campaign_start(home: Path, name: str) -> None:
+    """Begin to call people."""
+    from dialer.office.orders import order_campaign
+
+    click.echo(order_campaign(home, name, "start"))
+
+
+@campaign.command("pause")
+@click.argument("name", type=NAME)
+@with_home
+def campaign_pause(home: Path, name: str) -> None:
+    """Place no more calls for now; conversations go on."""
+    from dialer.office.orders import order_campaign
+
+    click.echo(order_campaign(home, name, "pause"))
+
+
+@campaign.command("resume")
+@click.argument("name", type=NAME)
+@with_home
+def campaign_resume(home: Path, name: str) -> None:
+    """Go on after a pause."""
+    from dialer.office.orders import order_campaign
+
+    click.echo(order_campaign(home, name, "resume"))
+
+
+@campaign.command("stop")
+@click.argument("name", type=NAME)
+@with_home
+def campaign_stop(home: Path, name: str) -> None:
+    """Place no more calls; conversations go on to their end."""
+    from dialer.office.orders import order_campaign
+
+    click.echo(order_campaign(home, name, "stop"))
+
+
+# -- operators ----------------------------------------------------------------------------
+
+
+@main.group()
+def agent() -> None:
+    """Operators and their desk phones."""
+
+
+@agent.command("add")
+@click.argument("name", type=NAME)
+@click.option("--phone", type=PHONE, required=True, help="Extension of the desk phone.")
+@click.option(
+    "--leg",
+    type=click.Choice(["parked", "rung"]),
+    default="parked",
+    show_default=True,
+    help="parked: stays on the line between calls; rung: is called for each call.",
+)
+@click.option(
+    "--campaign", "campaigns", multiple=True, type=NAME, help="Only this campaign's calls; repeatable."
+)
+@click.option("--title", default="", help="The operator's name for people.")
+@click.option("--new-secret", is_flag=True, help="Make a new SIP password; the phone must be given it.")
+@click.option("--show-secret", is_flag=True, help="Print the SIP password.")
+@with_home
+def agent_add(home: Path, name: str, show_secret: bool, **card: Any) -> None:
+    """Add an operator, or change one, and make the SIP password of the phone."""
+    from dialer.office.orders import add_agent
+
+    click.echo(add_agent(home, name, **card).describe(show_secret=show_secret))
+
+
+@agent.command("list")
+@listing
+@with_home
+def agent_list(home: Path, as_format: str) -> None:
+    """The operators and their present states."""
+    from dialer.office.orders import list_rows
+    from dialer.office.tables import show
+
+    show(list_rows(home, "agents"), as_format)
+
+
+@main.command(hidden=True)
+@click.pass_context
+def reference(ctx: click.Context) -> None:
+    """Print docs/reference.md."""
+    from dialer.office.reference import render
+
+    click.echo(render(ctx.find_root().command), nl=False)  # type: ignore[arg-type]

@@ -17,7 +17,9 @@ sign-in to sign-out: when it drops, the operator is signed out. A *rung* operato
 that lives for one call: when it drops in the call, the operator has ended the call; when it was
 never picked up, the operator is paused, for a person must not be promised to an empty chair.
 
-A pause or sign-out asked for during a call takes effect when the call is over.
+A pause or sign-out asked for during a call takes effect when the call is over and wrapped up.
+A line that is gone, or that could not be made, is hung up and closed all the same: both are harmless,
+and which of the two it was need not be known.
 """
 
 from __future__ import annotations
@@ -148,9 +150,16 @@ def _stay(agent: Agent, fact: Fact, card: AgentCard) -> Step:
 
 
 def _sign_in(agent: Agent, fact: SignInAsked, card: AgentCard) -> Step:
-    """A parked operator's new line replaces an old one; a rung operator is ready at once."""
+    """A parked operator's new line replaces an old one; a rung operator is ready at once.
+
+    Events come twice: what names the line that we have already is no new sign-in.
+    """
     if card.leg == "rung":
+        if agent.state is AgentState.READY:
+            return agent, []
         return _to(agent, AgentState.READY, fact.at, pause_asked=None, sign_out_asked=False), []
+    if fact.channel == agent.channel:
+        return agent, []
     commands = _drop_line(agent)
     agent = _to(
         agent,
@@ -305,7 +314,7 @@ def _line_lost(agent: Agent, fact: LineDown, card: AgentCard) -> Step:
     """Parked: signed out. Rung: the leg is no longer needed, or its end ends the call (the floor's doing)."""
     if card.leg == "parked":
         return _sign_out(agent, fact, card)
-    return msgspec.structs.replace(agent, channel=None, has_line=False), []
+    return msgspec.structs.replace(agent, channel=None, has_line=False), _drop_line(agent)
 
 
 _S = AgentState

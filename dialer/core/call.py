@@ -21,6 +21,9 @@ Rules that cells hold:
 2. A person who was never joined is abandoned, whoever hung up.
 3. An ended call has a result, and keeps it.
 4. The originate is ordered once, by whoever made the call; no cell orders one.
+5. A person waits for an operator no longer than ``wait_s`` from the answer on, however often an
+   operator was promised and lost. A join that nobody confirmed may have happened all the same, so
+   the person is not offered to another operator but gets the last word, which ends it either way.
 """
 
 from __future__ import annotations
@@ -104,6 +107,8 @@ FACTS: tuple[type, ...] = (
     ContactHungUp,
 )
 
+_NO_AGENT = "no_agent"
+
 Step = tuple[Call, list[AnyCommand]]
 Cell = Callable[..., Step]
 
@@ -130,6 +135,13 @@ def _refused(call: Call, fact: OriginateRefused, campaign: Campaign) -> Step:
     return _to(call, CallState.ENDED, None, ended_at=fact.at, result=Result.FAILED, ending=fact.reason), []
 
 
+def _refused_too_late(call: Call, fact: OriginateRefused, campaign: Campaign) -> Step:
+    """We gave up first. Unless the channel has been heard of, there is none whose end could be told."""
+    if call.rang_at is not None or call.answered_at is not None:
+        return call, []
+    return _refused(call, fact, campaign)
+
+
 def _rang(call: Call, fact: ContactRang, campaign: Campaign) -> Step:
     return _to(call, CallState.RINGING, call.deadline, rang_at=fact.at), []
 
@@ -139,9 +151,11 @@ def _answered(call: Call, fact: ContactAnswered, campaign: Campaign) -> Step:
 
 
 def _answered_too_late(call: Call, fact: ContactAnswered, campaign: Campaign) -> Step:
-    if call.answered_at is not None:
-        return call, []
-    return msgspec.structs.replace(call, answered_at=fact.at), [HangUp(channel=channel_of(call))]
+    if call.answered_at is None:
+        return msgspec.structs.replace(call, answered_at=fact.at), [HangUp(channel=channel_of(call))]
+    if call.ending == _NO_AGENT:  # sent there before the channel was ours to send
+        return call, [SendToLastWord(attempt=call.attempt)]
+    return call, []
 
 
 def _reserve_early(call: Call, fact: AgentReserved, campaign: Campaign) -> Step:
@@ -159,10 +173,13 @@ def _agent_forgotten(call: Call, fact: AgentLeft, campaign: Campaign) -> Step:
     return msgspec.structs.replace(call, agent=None), []
 
 
-def _wait_again(call: Call, fact: AgentLeft | JoinRefused | Expired, campaign: Campaign) -> Step:
+def _wait_again(call: Call, fact: AgentLeft | JoinRefused, campaign: Campaign) -> Step:
     """Without its agent, the person waits on; the limit counts from the answer all the same."""
     assert call.answered_at is not None
-    return _to(call, CallState.ANSWERED, call.answered_at + campaign.wait_s, agent=None), []
+    limit = call.answered_at + campaign.wait_s
+    if fact.at >= limit:
+        return _last_word(call, fact, campaign)
+    return _to(call, CallState.ANSWERED, limit, agent=None), []
 
 
 def _connected(call: Call, fact: Connected, campaign: Campaign) -> Step:
@@ -188,8 +205,8 @@ def _hang_up_again(call: Call, fact: Expired, campaign: Campaign) -> Step:
     return _to(call, CallState.ENDING, fact.at + HANG_UP_S), [HangUp(channel=channel_of(call))]
 
 
-def _last_word(call: Call, fact: Expired, campaign: Campaign) -> Step:
-    call = _to(call, CallState.ENDING, fact.at + LAST_WORD_S, ending="no_agent")
+def _last_word(call: Call, fact: Expired | AgentLeft | JoinRefused, campaign: Campaign) -> Step:
+    call = _to(call, CallState.ENDING, fact.at + LAST_WORD_S, ending=_NO_AGENT)
     return call, [SendToLastWord(attempt=call.attempt)]
 
 
@@ -251,7 +268,7 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.CONNECTING, Connected): _connected,
     (_S.CONNECTING, JoinRefused): _wait_again,
     (_S.CONNECTING, EndAsked): _end_asked,
-    (_S.CONNECTING, Expired): _wait_again,
+    (_S.CONNECTING, Expired): _last_word,
     (_S.CONNECTING, ContactHungUp): _gone,
     # -- connected ----------------------------------------------------------------------
     (_S.CONNECTED, OriginateRefused): _stay,
@@ -265,7 +282,7 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.CONNECTED, Expired): _stay,
     (_S.CONNECTED, ContactHungUp): _gone,
     # -- ending -------------------------------------------------------------------------
-    (_S.ENDING, OriginateRefused): _stay,
+    (_S.ENDING, OriginateRefused): _refused_too_late,
     (_S.ENDING, ContactRang): _stay,
     (_S.ENDING, ContactAnswered): _answered_too_late,
     (_S.ENDING, AgentReserved): _stay,

@@ -64,10 +64,14 @@ class SaveCampaignState(Command, frozen=True, kw_only=True):
 
 
 class FetchLeads(Command, frozen=True, kw_only=True):
-    """Ask for leads of the campaign that are due, most urgent first, *limit* at most."""
+    """Ask for leads of the campaign that are due, most urgent first, *limit* at most.
+
+    *ask*: the number of the question, which ``LeadsFetched`` bears again.
+    """
 
     campaign: CampaignId
     limit: int
+    ask: int = 0
 
 
 # -- timers -------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ REST_S = 15.0
 REST_S_MAX = 300.0
 
 _IN_FLIGHT = frozenset({CallState.DIALING, CallState.RINGING, CallState.ANSWERED})
+_NOT_CARRIED = frozenset({Result.FAILED, Result.NO_ROUTE})
 
 
 class Desk:
@@ -32,6 +33,11 @@ class Desk:
     def is_running(self) -> bool:
         return self.state is CampaignState.RUNNING
 
+    @property
+    def room(self) -> int:
+        """How many more calls the campaign could place, if trunk and operators allow."""
+        return min(len(self.hopper), self.campaign.lines_max - len(self.live))
+
     def index(self, call: Call) -> None:
         """Keep the sets true after *call* changed."""
         if call.state in _IN_FLIGHT and call.agent is None:
@@ -45,12 +51,12 @@ class Desk:
 
 
 class TrunkDesk:
-    """A trunk on the floor: its caps hold for all campaigns together."""
+    """A trunk on the floor: its caps hold for all campaigns together. *live*: its calls already up."""
 
-    def __init__(self, trunk: Trunk) -> None:
+    def __init__(self, trunk: Trunk, live: int = 0) -> None:
         self.trunk = trunk
         self.is_up = True
-        self.live = 0
+        self.live = live
         self._tokens = 1.0
         self._tokens_at = 0.0
         self._failures = 0
@@ -75,7 +81,7 @@ class TrunkDesk:
     def gave_back(self, result: Result, at: float) -> None:
         """A call ended; what the trunk would not carry again and again makes it rest."""
         self.live -= 1
-        if result not in (Result.FAILED, Result.NO_ROUTE):
+        if result not in _NOT_CARRIED:
             self._failures = self._rests = 0
             return
         self._failures += 1

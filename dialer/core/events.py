@@ -266,11 +266,14 @@ class LeadsFetched(Event, frozen=True, kw_only=True):
 
     *leads* may hold some that are already on the floor; the floor drops those.
     *unfinished*: whether the campaign has any lead at all that is not finished, due or not.
+    *ask*: the number of the question, as ``FetchLeads`` bore it: an answer to an earlier question
+    is stale and dropped. 0: not told, and taken for an answer to the present one.
     """
 
     campaign: CampaignId
     leads: tuple[FreshLead, ...]
     unfinished: bool
+    ask: int = 0
 
 
 class LeadsAdded(Event, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ def parse(digits: str) -> Asked | None:
     except ValueError:
         return None
     argument = digits[2:]
-    if len(argument) != _ARGUMENT_DIGITS.get(feature, 0) or not (argument.isdecimal() or not argument):
+    if len(argument) != _ARGUMENT_DIGITS.get(feature, 0) or argument.strip("0123456789"):
         return None
     return Asked(feature, argument)
 

@@ -2,9 +2,12 @@
 
 A million leads stay in the store; the hopper asks for more when it runs low. Between the
 question and its answer the world goes on, and a lead in the answer may have been dialed and
-released meanwhile: dialing it from the stale answer would ring a person twice. So the hopper
-remembers which leads were released since it asked, and drops them from the answer; they come
-again with the next one.
+released meanwhile: dialing it from the stale answer would ring a person twice. So:
+
+1. The hopper remembers which leads were released since it asked, and drops them from the answer;
+   they come again with the next one.
+2. Questions are numbered. An answer that nobody waits for, or to an earlier question, is dropped.
+3. A question that is never answered is asked again: a hopper never waits for ever.
 """
 
 from __future__ import annotations
@@ -21,16 +24,22 @@ MOST = 400
 """It never asks for more than this at once."""
 LOOK_AGAIN_S = 15.0
 """An empty answer is believed for so long, unless a timer or an import says that there is more."""
+ASK_AGAIN_S = 60.0
+"""A question that was not answered in this time is lost."""
 
 
 class Hopper:
     """The leads at hand of one campaign. Used by the floor alone."""
 
     def __init__(self) -> None:
+        self.asked = 0
+        """The number of the last question."""
+        self.is_exhausted = False
+        """The last answer said that all leads are finished, and nothing has happened since."""
         self._leads: deque[FreshLead] = deque()
         self._held: set[LeadId] = set()
         self._released: set[LeadId] = set()
-        self._is_asking = False
+        self._asked_at: float | None = None
         self._was_woken = False
         self._dry_until = 0.0
 
@@ -40,7 +49,7 @@ class Hopper:
     @property
     def is_asking(self) -> bool:
         """Whether an answer of the store is on its way."""
-        return self._is_asking
+        return self._asked_at is not None
 
     def ask(self, *, wanted: int, live: int, at: float) -> int | None:
         """How many leads to ask the store for now, or None. *live*: the campaign's live calls.
@@ -48,16 +57,31 @@ class Hopper:
         The store knows nothing of the floor: what is here or live may come in its answer, so
         that many more are asked for.
         """
-        if self._is_asking or at < self._dry_until or len(self._leads) >= max(LOW, wanted):
+        if self._asked_at is not None:
+            if at - self._asked_at < ASK_AGAIN_S:
+                return None
+        elif at < self._dry_until or len(self._leads) >= max(LOW, wanted):
             return None
-        self._is_asking = True
+        else:
+            self._released.clear()
+        self.asked += 1
+        self._asked_at = at
         self._was_woken = False
-        self._released.clear()
         return min(MOST, max(LOW, 2 * wanted)) + len(self._leads) + live
 
-    def fill(self, fresh: Iterable[FreshLead], *, live: Container[LeadId], at: float) -> int:
-        """Take the store's answer; returns how many leads were new."""
-        self._is_asking = False
+    def fill(
+        self,
+        fresh: Iterable[FreshLead],
+        *,
+        live: Container[LeadId],
+        at: float,
+        ask: int = 0,
+        is_unfinished: bool = True,
+    ) -> int:
+        """Take the store's answer to the question *ask* (0: the present one); how many leads were new."""
+        if self._asked_at is None or ask not in (0, self.asked):
+            return 0
+        self._asked_at = None
         taken = 0
         for one in fresh:
             lead = one.lead.id
@@ -67,6 +91,7 @@ class Hopper:
             self._held.add(lead)
             taken += 1
         self._dry_until = 0.0 if taken or self._released or self._was_woken else at + LOOK_AGAIN_S
+        self.is_exhausted = not is_unfinished and not self._was_woken
         return taken
 
     def pop(self) -> FreshLead:
@@ -82,12 +107,20 @@ class Hopper:
 
     def release(self, lead: LeadId) -> None:
         """The lead left the floor; an answer that is on its way does not know that yet."""
-        if self._is_asking:
+        if self._asked_at is not None:
             self._released.add(lead)
+
+    def remove(self, lead: LeadId) -> None:
+        """What is at hand of the lead, here or in an answer on its way, is out of date."""
+        self.release(lead)
+        if lead in self._held:
+            self._held.discard(lead)
+            self._leads = deque(one for one in self._leads if one.lead.id != lead)
 
     def wake(self) -> None:
         """There may be more in the store than the last answer said."""
         self._was_woken = True
+        self.is_exhausted = False
         self._dry_until = 0.0
 
     def clear(self) -> None:

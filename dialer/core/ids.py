@@ -48,6 +48,16 @@ def leg_of(attempt: AttemptId, agent: AgentId) -> ChannelId:
     return ChannelId(f"leg-{attempt}-{agent}")
 
 
+def is_leg(channel: ChannelId) -> bool:
+    """Whether *channel* is an agent's leg that was rung for some attempt."""
+    return channel.startswith("leg-")
+
+
+def line_of(bridge: BridgeId) -> ChannelId:
+    """The channel whose line the bridge is; the inverse of :func:`line_bridge`."""
+    return ChannelId(bridge.removeprefix("line-"))
+
+
 def line_bridge(channel: ChannelId) -> BridgeId:
     """The bridge in which the agent's channel *channel* waits for people."""
     return BridgeId(f"line-{channel}")

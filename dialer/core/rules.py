@@ -162,9 +162,10 @@ def recycle(lead: Lead, call: Call, campaign: Campaign, at: float) -> Recycle:
     again when the operator names another result.
     """
     assert call.result is not None
-    lead = msgspec.structs.replace(lead, ordinal=call.ordinal)
     if call.result is Result.FAILED:
-        return Recycle(lead=lead, due=at + FAILED_REST_S)
+        due = at + FAILED_REST_S
+        return Recycle(lead=msgspec.structs.replace(lead, due=due), due=due)
+    lead = msgspec.structs.replace(lead, ordinal=call.ordinal)
     spoken = operator_result(campaign, call.operator_result)
     bad = call.result is Result.INVALID or (spoken is not None and spoken.is_bad_number)
     lead = _after_try(lead, call, is_bad=bad)

@@ -6,6 +6,7 @@ API has few questions: whether the engine is well, and what it may not do at the
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -161,9 +162,7 @@ async def listen(api: Api, socket: Path) -> web.AppRunner:
 
     Raises OSError when the socket cannot be made.
     """
-    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    socket.parent.chmod(0o700)
-    socket.unlink(missing_ok=True)  # we hold the claim on the journal, so it is nobody's
+    await asyncio.to_thread(_make_way, socket)
     runner = web.AppRunner(api.application(), access_log=None, handle_signals=False)
     await runner.setup()
     before = os.umask(0o177)
@@ -172,6 +171,12 @@ async def listen(api: Api, socket: Path) -> web.AppRunner:
     finally:
         os.umask(before)
     return runner
+
+
+def _make_way(socket: Path) -> None:
+    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket.parent.chmod(0o700)
+    socket.unlink(missing_ok=True)  # we hold the claim on the journal, so it is nobody's
 
 
 class _Refused(Exception):

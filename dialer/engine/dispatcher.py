@@ -138,7 +138,9 @@ class Dispatcher:
                 await asyncio.sleep(FETCH_AGAIN_S)
         fresh = tuple(ev.FreshLead(lead=lead, attempt=new_attempt_id()) for lead in leads)
         self._inbox.put(
-            ev.LeadsFetched(at=self._clock(), campaign=campaign.id, leads=fresh, unfinished=unfinished)
+            ev.LeadsFetched(
+                at=self._clock(), campaign=campaign.id, leads=fresh, unfinished=unfinished, ask=command.ask
+            )
         )
 
     # -- Asterisk -----------------------------------------------------------------------
@@ -156,7 +158,11 @@ class Dispatcher:
         chain = self._chains[key]
         try:
             while chain:
-                await self._act(*chain.popleft())
+                command, at = chain.popleft()
+                try:
+                    await self._act(command, at)
+                except Exception:  # what follows on this channel may be its hang-up
+                    log.exception("A command failed by a fault of ours", extra={"channel": key})
         finally:
             del self._chains[key]
 

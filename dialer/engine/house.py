@@ -8,6 +8,7 @@ nothing of the others.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 RESTART_S = 1.0
 """An embedded server that ended by itself is started again after this time."""
+CONNECT_S = 10.0
 STARTS_MAX = 5
 """Starts in a row that fail, and the engine gives up."""
 
@@ -123,18 +125,22 @@ class House:
         loaded = await self.journal.load(self.clock())
         await self._start_servers(loaded)
         self._make_parts()
+        await self._stack.enter_async_context(self.ari)
+        self._stack.push_async_callback(self._dispatcher.aclose)
         self._restore(loaded)
         self._spawn(self.timers.run(self._on_due))
         self._spawn(self.engine.run())
-        await self._recordings.left_over(
-            self.floor.calls, {one.call.attempt: one.call for one in (*loaded.open, *loaded.last)}
-        )
+        self._stack.push_async_callback(self._recordings.aclose)
+        await self._recordings.left_over(self.floor.calls, self.journal.find_calls)
         for server in (self.redis, self.asterisk):
             if server is not None:
                 self._spawn(_keep_up(server))
         self._spawn(self.ari.listen(self._on_frame, self._on_connected, self._on_disconnected))
         runner = await listen(self._api(), self.settings.socket)
         self._stack.push_async_callback(runner.cleanup)
+        if self.asterisk is not None:
+            # Its phones find us from the first moment on. An Asterisk elsewhere may come later.
+            await self._decided_connected()
 
     async def _start_servers(self, loaded: Loaded) -> None:
         settings = self.settings
@@ -274,10 +280,20 @@ class House:
                 if after is None:
                     break
 
+    async def _decided_connected(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CONNECT_S):
+                while not self.ari.is_connected:
+                    await asyncio.sleep(0.02)
+        await self._decided()
+
     async def _decided(self) -> None:
-        """Wait until everything that is in the inbox now has been decided."""
+        """Wait until everything that is in the inbox now has been decided. Raises what a part raised."""
         until = self.inbox.total
         while self.inbox.total - self.inbox.depth < until:
+            for task in self._tasks:
+                if task.done():
+                    task.result()
             await asyncio.sleep(0.01)
 
     async def _stop(self) -> None:

@@ -111,7 +111,7 @@ class Engine:
                         at=self._clock(), attempt=command.attempt, reason=reason, was_sent=False
                     )
                 )
-            elif isinstance(command, FetchLeads):
+            elif isinstance(command, FetchLeads) and self._journal_failed:
                 self._held.append(command)  # the store does not know yet what became of its leads
             else:
                 do.append(command)
@@ -124,8 +124,10 @@ class Engine:
             if isinstance(command, SaveCall) and command.call.state is CallState.ENDED:
                 call = command.call
                 desk = self.floor.desks.get(call.campaign)
-                is_new = isinstance(event, ev.ContactHungUp | ev.PbxConnected)
-                if call.answered_at is not None and is_new and (desk is None or desk.campaign.record):
+                is_over = isinstance(event, ev.ContactHungUp) and call.answered_at is not None
+                # What was found ended may have been answered while we were away.
+                is_over = is_over or isinstance(event, ev.PbxConnected)
+                if is_over and (desk is None or desk.campaign.record):
                     self._recordings.finish(call)
 
     # -- saving -------------------------------------------------------------------------
@@ -134,63 +136,65 @@ class Engine:
         """Write *decisions*, after those that are still unwritten; for each whether it is written."""
         if not decisions and not self._unsaved:
             return []
-        waiting = len(self._unsaved)
+        late = len(self._unsaved)
         everything = [*self._unsaved, *decisions]
-        try:
-            written = await self._write(everything)
-        except JournalError as error:
-            self._unsaved = everything
-            if not self._journal_failed:
-                self._journal_failed = True
-                log.error(
-                    "The journal fails; nothing is dialed", extra={"action": "save", "error": str(error)}
-                )
-                self.inbox.put(ev.JournalFailed(at=self._clock(), reason=str(error)))
-            return [False] * len(decisions)
-        self._unsaved = []
-        if self._journal_failed:
-            self._recovered(everything[:waiting])
-        return written[waiting:]
+        written, error = await self._write(everything)
+        self._unsaved = everything[len(written) :]
+        for is_written, decision in zip(written[:late], everything, strict=False):
+            if is_written:
+                self._after_save(*decision)
+        if error is not None:
+            self._failed(error)
+        elif self._journal_failed:
+            self._recovered()
+        return [*written, *([False] * len(self._unsaved))][late:]
 
-    def _recovered(self, late: list[Decision]) -> None:
+    def _failed(self, error: JournalError) -> None:
+        if not self._journal_failed:
+            self._journal_failed = True
+            log.error("The journal fails; nothing is dialed", extra={"action": "save", "error": str(error)})
+            self.inbox.put(ev.JournalFailed(at=self._clock(), reason=str(error)))
+
+    def _recovered(self) -> None:
         self._journal_failed = False
         log.warning("The journal works again", extra={"action": "save"})
         self.inbox.put(ev.JournalRecovered(at=self._clock()))
-        for event, commands in late:
-            self._after_save(event, commands)
         held, self._held = self._held, []
         self._dispatcher.dispatch(held, self._clock())
 
-    async def _write(self, decisions: list[Decision]) -> list[bool]:
+    async def _write(self, decisions: list[Decision]) -> tuple[list[bool], JournalError | None]:
+        """Write *decisions* in their order; whether each was, up to the first that could not be, and why.
+
+        One that breaks a rule of the journal is left out, it alone: they are then written one by one.
+        """
         try:
             await self._write_together(decisions)
-            return [True] * len(decisions)
         except JournalRefused:
-            if len(decisions) == 1:
-                return [self._refused(decisions[0])]
-        # One decision breaks a rule of the journal: it alone is left out.
-        written = []
+            pass
+        except JournalError as error:
+            return [], error
+        else:
+            return [True] * len(decisions), None
+        written: list[bool] = []
         for decision in decisions:
             try:
                 await self._write_together([decision])
                 written.append(True)
-            except JournalRefused:
-                written.append(self._refused(decision))
-        return written
+            except JournalRefused as refusal:
+                log.error(
+                    "The journal refuses a decision",
+                    extra={"action": "save", "event": type(decision[0]).__name__, "error": str(refusal)},
+                )
+                written.append(False)
+            except JournalError as error:
+                return written, error
+        return written, None
 
     async def _write_together(self, decisions: list[Decision]) -> None:
         self.transactions += 1
         await self._journal.save(
             [event for event, _ in decisions], [command for _, commands in decisions for command in commands]
         )
-
-    def _refused(self, decision: Decision) -> bool:
-        log.error(
-            "The journal refuses a decision",
-            extra={"action": "save", "event": type(decision[0]).__name__},
-            exc_info=True,
-        )
-        return False
 
     # -- time ---------------------------------------------------------------------------
 

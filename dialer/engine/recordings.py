@@ -14,7 +14,7 @@ import hashlib
 import logging
 import os
 import wave
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 
 from dialer.core import events as ev
@@ -47,34 +47,53 @@ class Recordings:
         self._one_at_a_time = asyncio.Semaphore(1)
 
     def finish(self, call: Call) -> None:
-        """The answered *call* is over: make its recording ready. Returns at once."""
-        task = asyncio.create_task(self._finish(call))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """*call* is over: make its recording ready. Returns at once.
+
+        A call of which we know no answer may have been answered while nobody watched: it has a
+        recording then, and nothing is missing if it has none.
+        """
+        self._spawn(self._finish(call))
 
     def stored(self, recording: ev.RecordingStored) -> None:
         """The journal has it: the raw file is not needed any more."""
         raw = (self._folder / recording.path).with_suffix(".raw")
-        task = asyncio.create_task(asyncio.to_thread(raw.unlink, True))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(asyncio.to_thread(raw.unlink, True))
 
-    async def left_over(self, live: Iterable[AttemptId], calls: dict[AttemptId, Call]) -> None:
-        """Finish what an engine that died left behind; *calls*: those that the journal knows."""
+    async def left_over(
+        self, live: Iterable[AttemptId], find: Callable[[list[AttemptId]], Awaitable[Iterable[Call]]]
+    ) -> None:
+        """Finish what an engine that died left behind. *find*: the calls that the journal knows of these."""
+        raws = await asyncio.to_thread(lambda: sorted(self._folder.glob("*/*.raw")))
         busy = set(live)
-        for raw in await asyncio.to_thread(lambda: sorted(self._folder.glob("*/*.raw"))):
-            attempt = AttemptId(raw.stem)
-            if is_attempt(attempt) and attempt not in busy and attempt in calls:
-                self.finish(calls[attempt])
+        for call in await find([AttemptId(raw.stem) for raw in raws if is_attempt(raw.stem)]):
+            if call.attempt not in busy:
+                self.finish(call)
 
     async def drain(self) -> None:
         """Wait until all that was begun is done."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def aclose(self) -> None:
+        """Give up what was begun; the next start finds it again."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("A recording failed by a fault of ours", exc_info=task.exception())
+
     async def _finish(self, call: Call) -> None:
-        assert call.answered_at is not None
         raw = recording_path(self._folder, call.attempt, call.created_at)
+        if call.answered_at is None and await asyncio.to_thread(_size, raw) < 0:
+            return
         await self._wait_until_quiet(raw)
         async with self._one_at_a_time:
             try:
@@ -85,14 +104,15 @@ class Recordings:
                 self._inbox.put(ev.RecordingMissing(at=self._clock(), attempt=call.attempt, reason=reason))
                 return
         wav = raw.with_suffix(".wav")
-        frames = (size - _header_bytes()) // (CHANNELS * SAMPLE_BYTES)
+        length_s = (size - _header_bytes()) / (CHANNELS * SAMPLE_BYTES * RATE_HZ)
+        now = self._clock()
         self._inbox.put(
             ev.RecordingStored(
-                at=self._clock(),
+                at=now,
                 attempt=call.attempt,
                 path=str(wav.relative_to(self._folder)),
-                started_at=call.answered_at,
-                length_s=frames / RATE_HZ,
+                started_at=call.answered_at or (call.ended_at or now) - length_s,
+                length_s=length_s,
                 size_bytes=size,
                 sha256=digest,
             )

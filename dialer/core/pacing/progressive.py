@@ -2,71 +2,116 @@
 
 Several campaigns share operators. The ready operators are dealt out like this:
 
-1. Campaigns take turns by priority; at equal priority the one that dialed longest ago goes first.
-2. A call in flight (not yet connected, no operator promised) keeps one operator who may serve it.
-3. Each operator left over, who may serve the campaign, is worth one new call.
+1. A call in flight (not yet connected, no operator promised) keeps one operator who may serve it.
+2. Each operator left over, who may serve the campaign, is worth one new call.
+3. A campaign of lower ``priority`` number takes all that it can use before the next one gets any. At
+   equal priority they take turns; the one that dialed longest ago begins.
 
-An operator of few campaigns is dealt before one of many, so that the others keep their choice.
+Operators count by *skills*: the campaigns that they work for. Whoever is dealt out may be exchanged
+for another as long as everybody still has a seat (a bipartite matching), so a choice made early never
+leaves a call in flight without the one operator who could have served it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import msgspec
 
-from dialer.core.ids import AgentId, CampaignId
+from dialer.core.ids import CampaignId
+
+Skills = tuple[CampaignId, ...]
+"""The campaigns that an operator works for, sorted; empty means every campaign."""
 
 
 class Demand(msgspec.Struct, frozen=True):
     """A running campaign as pacing sees it. *unserved*: its calls in flight with no operator promised.
 
-    *room*: how many more calls it could place (leads at hand, lines, trunk).
+    *room*: how many more calls it could place (leads at hand, lines, trunk). *priority*: lower goes first.
     """
 
     campaign: CampaignId
     unserved: int
     room: int
+    priority: int = 100
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """A ready operator. *campaigns*: empty means every campaign."""
-
-    agent: AgentId
-    campaigns: tuple[CampaignId, ...] = ()
-
-    def may_serve(self, campaign: CampaignId) -> bool:
-        """Whether the operator works for *campaign*."""
-        return not self.campaigns or campaign in self.campaigns
+def may_serve(skills: Skills, campaign: CampaignId) -> bool:
+    """Whether an operator with these skills works for *campaign*."""
+    return not skills or campaign in skills
 
 
-def place(demands: Sequence[Demand], ready: Iterable[Ready]) -> list[tuple[CampaignId, AgentId]]:
-    """The calls to place now: which campaign, counting on which operator.
+def place(demands: Sequence[Demand], ready: Mapping[Skills, int]) -> list[tuple[CampaignId, Skills]]:
+    """The calls to place now: which campaign, counting on an operator of which skills.
 
-    *demands* in the order of their turn, *ready* longest idle first. One pass keeps operators for
-    the calls in flight of all campaigns; then campaigns place new calls in turn, one at a time.
+    *demands*: by priority, and at equal priority in the order of their turn. *ready*: how many
+    operators of each skills are free.
     """
-    free = sorted(ready, key=lambda one: len(one.campaigns) or 1_000_000)
+    seats = _Seats(ready)
     for demand in demands:
-        for _ in range(demand.unserved):
-            if (one := _take(free, demand.campaign)) is None:
-                break
-    placed: list[tuple[CampaignId, AgentId]] = []
-    room = {demand.campaign: demand.room for demand in demands}
-    turn = [demand.campaign for demand in demands]
-    while turn and free:
-        for campaign in list(turn):
-            one = _take(free, campaign) if room[campaign] > 0 else None
-            if one is None:
-                turn.remove(campaign)
+        seats.take(demand.campaign, demand.unserved)
+    placed: list[CampaignId] = []
+    for _, equals in groupby(demands, key=lambda demand: demand.priority):
+        room = {demand.campaign: demand.room for demand in equals}
+        while room and seats.free:
+            for campaign in list(room):
+                if room[campaign] <= 0 or not seats.take(campaign, 1):
+                    del room[campaign]
+                    continue
+                room[campaign] -= 1
+                placed.append(campaign)
+    return [(campaign, seats.leave(campaign)) for campaign in placed]
+
+
+class _Seats:
+    """Operators by skills, and which campaigns they are kept for."""
+
+    def __init__(self, ready: Mapping[Skills, int]) -> None:
+        """The operators of few campaigns are dealt first, so that the others keep their choice."""
+        by_choice = sorted(ready.items(), key=lambda item: (not item[0], len(item[0]), item[0]))
+        self._left: dict[Skills, int] = dict(by_choice)
+        self._kept: dict[Skills, dict[CampaignId, int]] = {skills: {} for skills, _ in by_choice}
+        self.free = sum(self._left.values())
+
+    def take(self, campaign: CampaignId, wanted: int) -> int:
+        """Keep up to *wanted* operators for *campaign*; returns how many there were."""
+        taken = 0
+        for skills, left in self._left.items():
+            if left and taken < wanted and may_serve(skills, campaign):
+                count = min(left, wanted - taken)
+                self._keep(skills, campaign, count)
+                taken += count
+        while taken < wanted and self.free and self._exchange(campaign, set()):
+            taken += 1
+        return taken
+
+    def leave(self, campaign: CampaignId) -> Skills:
+        """Hand out one of the operators who are kept for *campaign*."""
+        for skills, kept in self._kept.items():
+            if kept.get(campaign, 0):
+                kept[campaign] -= 1
+                return skills
+        raise AssertionError(f"nobody is kept for {campaign}")
+
+    def _keep(self, skills: Skills, campaign: CampaignId, count: int) -> None:
+        self._left[skills] -= count
+        self.free -= count
+        kept = self._kept[skills]
+        kept[campaign] = kept.get(campaign, 0) + count
+
+    def _exchange(self, campaign: CampaignId, tried: set[Skills]) -> bool:
+        """Keep one operator for *campaign* by giving another campaign one whom it can use as well."""
+        for skills, kept in self._kept.items():
+            if skills in tried or not may_serve(skills, campaign):
                 continue
-            room[campaign] -= 1
-            placed.append((campaign, one.agent))
-    return placed
-
-
-def _take(free: list[Ready], campaign: CampaignId) -> Ready | None:
-    for place_, one in enumerate(free):
-        if one.may_serve(campaign):
-            return free.pop(place_)
-    return None
+            tried.add(skills)
+            if self._left[skills]:
+                self._keep(skills, campaign, 1)
+                return True
+            for other, count in list(kept.items()):
+                if other != campaign and count and self._exchange(other, tried):
+                    kept[other] -= 1
+                    kept[campaign] = kept.get(campaign, 0) + 1
+                    return True
+        return False

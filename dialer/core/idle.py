@@ -1,0 +1,83 @@
+"""Who may be given a person right now: the idle operators, longest idle first.
+
+They are kept by skills (the campaigns that they work for), of which there are few however many
+operators there are, so that looking somebody up costs the same with five operators as with five
+hundred. Used by the floor alone, which says who is idle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+
+from dialer.core.ids import AgentId, CampaignId
+from dialer.core.pacing.progressive import Skills, may_serve
+
+
+class Idle:
+    """The idle operators. *since*, everywhere: when they became idle."""
+
+    def __init__(self) -> None:
+        self._groups: dict[Skills, dict[AgentId, float]] = {}
+        self._skills: dict[AgentId, Skills] = {}
+        self._counts: dict[Skills, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._skills)
+
+    def __contains__(self, agent: AgentId) -> bool:
+        return agent in self._skills
+
+    @property
+    def counts(self) -> Mapping[Skills, int]:
+        """How many are idle, by skills."""
+        return self._counts
+
+    def put(self, agent: AgentId, campaigns: Skills, since: float) -> bool:
+        """*agent* is idle; returns whether that is news."""
+        skills = tuple(sorted(campaigns))
+        if self._skills.get(agent) == skills and self._groups[skills][agent] == since:
+            return False
+        self.drop(agent)
+        group = self._groups.setdefault(skills, {})
+        is_in_order = not group or (since, agent) >= self._last(group)
+        group[agent] = since
+        if not is_in_order:
+            self._groups[skills] = dict(sorted(group.items(), key=lambda item: (item[1], item[0])))
+        self._skills[agent] = skills
+        self._counts[skills] = len(group)
+        return True
+
+    def drop(self, agent: AgentId) -> bool:
+        """*agent* is idle no longer; returns whether that is news."""
+        skills = self._skills.pop(agent, None)
+        if skills is None:
+            return False
+        group = self._groups[skills]
+        del group[agent]
+        if group:
+            self._counts[skills] = len(group)
+        else:
+            del self._groups[skills], self._counts[skills]
+        return True
+
+    def longest(self, campaign: CampaignId, but: Container[AgentId] = ()) -> AgentId | None:
+        """The longest idle operator who works for *campaign* and is not in *but*."""
+        best: tuple[float, AgentId] | None = None
+        for skills, group in self._groups.items():
+            if not may_serve(skills, campaign):
+                continue
+            for agent, since in group.items():
+                if agent not in but:
+                    if best is None or (since, agent) < best:
+                        best = since, agent
+                    break
+        return best[1] if best is not None else None
+
+    def longest_of(self, skills: Skills) -> AgentId:
+        """The longest idle operator with exactly these *skills*; KeyError if there is none."""
+        return next(iter(self._groups[skills]))
+
+    @staticmethod
+    def _last(group: dict[AgentId, float]) -> tuple[float, AgentId]:
+        agent, since = next(reversed(group.items()))
+        return since, agent

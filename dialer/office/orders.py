@@ -1,0 +1,231 @@
+"""What telecom engineers and supervisors order: trunks, campaigns and operators.
+
+An order is checked, written to the store, and then told to the engine, if one runs. Whoever reads
+the answer learns which of these happened.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from dialer.core.ids import AgentId, CampaignId
+from dialer.core.values import AgentCard, Campaign
+from dialer.office import remote, tables
+from dialer.store import documents, files, settings
+from dialer.store.connect import open_reader, open_writer
+from dialer.store.documents import BadFile
+
+Value = TypeVar("Value")
+
+
+class NothingToApply(Exception):
+    """There is no file to apply."""
+
+
+class HalfDone(Exception):
+    """The store has it, but the running engine did not take it."""
+
+
+@contextmanager
+def _store(home: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_writer(files.load_system(home).journal, create=False)) as connection:
+        yield connection
+
+
+def list_rows(home: Path, what: Literal["trunks", "campaigns", "agents", "lists"]) -> list[dict[str, Any]]:
+    """Rows for a listing. Raises StoreError."""
+    with closing(open_reader(files.load_system(home).journal)) as connection:
+        rows = settings.list_rows(connection, what)
+    if what == "agents":
+        for row in rows:
+            row["campaigns"] = msgspec.json.decode(row["campaigns"])
+    return rows
+
+
+def apply_trunks(home: Path, paths: Sequence[Path]) -> str:
+    """Put trunks into force; without *paths* all of the home folder. A sentence for each, and for the engine.
+
+    Raises BadFile (with the mistakes of all files), NothingToApply, StoreError, HalfDone.
+    """
+    trunks = _load_each(paths or _files_in(home / "trunks"), files.load_trunk)
+    with _store(home) as connection:
+        said = [
+            f"Trunk {trunk.id}: {_applied(settings.apply_trunk(connection, trunk, time.time()))}."
+            for trunk in trunks
+        ]
+    return "\n".join([*said, _tell(home)])
+
+
+def apply_campaigns(home: Path, paths: Sequence[Path]) -> str:
+    """Put campaigns into force, as :func:`apply_trunks` does trunks. Their states stay."""
+    campaigns = _load_each(paths or _files_in(home / "campaigns"), files.load_campaign)
+    with _store(home) as connection:
+        said = [
+            f"Campaign {one.id}: {_applied(settings.apply_campaign(connection, one, time.time()))}."
+            for one in campaigns
+        ]
+    return "\n".join([*said, _tell(home)])
+
+
+def set_campaign(home: Path, name: str, assignments: Iterable[tuple[str, str]]) -> str:
+    """Change settings of an applied campaign by their paths in its file. All or none.
+
+    Raises BadFile (a setting that the schema refuses), StoreError, HalfDone.
+    """
+    with _store(home) as connection:
+        campaign = settings.load_campaign(connection, name).campaign
+        for path, text in assignments:
+            campaign = files.set_in_campaign(campaign, path, text)
+        settings.apply_campaign(connection, campaign, time.time())
+    return _tell(home)
+
+
+def order_campaign(home: Path, name: str, order: Literal["start", "pause", "resume", "stop"]) -> str:
+    """Give a campaign an order through the engine. Raises EngineError."""
+    remote.order_campaign(home, name, order)
+    return f"Campaign {name}: {_ORDERED[order]}."
+
+
+_ORDERED = {
+    "start": "started",
+    "pause": "paused; conversations go on",
+    "resume": "resumed",
+    "stop": "stopped; conversations go on to their end",
+}
+
+
+def show_campaign(home: Path, name: str, as_format: str = "toml") -> None:
+    """Print a campaign: as ``toml`` a file that could be applied, else a listing with its state.
+
+    Raises StoreError.
+    """
+    with closing(open_reader(files.load_system(home).journal)) as connection:
+        stored = settings.load_campaign(connection, name)
+    if as_format == "toml":
+        sys.stdout.write(documents.dump(files.campaign_document(stored.campaign)))
+        return
+    facts = {"state": str(stored.state), "state_at": stored.state_at, **_flat(stored.campaign)}
+    if as_format == "table":
+        tables.show([{"setting": key, "value": tables.printable(key, value)} for key, value in facts.items()])
+    else:
+        tables.show([facts], as_format)
+
+
+class AddedAgent(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of ``agent add``. *secret*: the phone's SIP password; *said*: of the engine."""
+
+    card: AgentCard
+    is_changed: bool
+    is_secret_new: bool
+    secret: str
+    said: str
+
+    def describe(self, *, show_secret: bool = False) -> str:
+        """It in sentences; the password only on demand."""
+        said = [
+            f"Agent {self.card.id}: {_applied(self.is_changed)}, phone {self.card.phone}, {self.card.leg}."
+        ]
+        if show_secret:
+            said.append(f"SIP user {self.card.phone}, password {self.secret}")
+        else:
+            is_new = "is new" if self.is_secret_new else "is as before"
+            said.append(
+                f"The phone's SIP password {is_new}: in {files.SECRETS_FILE} under [phones], or by --show-secret."
+            )
+        return "\n".join([*said, self.said])
+
+    def __repr__(self) -> str:
+        return f"AddedAgent(is_changed={self.is_changed}, is_secret_new={self.is_secret_new})"
+
+
+def add_agent(
+    home: Path,
+    name: str,
+    phone: str,
+    *,
+    leg: Literal["parked", "rung"] = "parked",
+    campaigns: Sequence[str] = (),
+    title: str = "",
+    new_secret: bool = False,
+) -> AddedAgent:
+    """Keep an operator's card and see to it that the phone has a SIP password.
+
+    A password that the phone has is kept, unless it shall be renewed.
+
+    Raises StoreError (the phone is another's, an unknown campaign), BadFile (the secrets), HalfDone.
+    """
+    card = AgentCard(
+        id=AgentId(name),
+        name=title or name,
+        phone=phone,
+        leg=leg,
+        campaigns=tuple(CampaignId(one) for one in campaigns),
+    )
+    known = files.load_secrets(home).phone(phone)
+    secret = files.new_secret() if new_secret or not known else known
+    with _store(home) as connection:
+        is_changed = settings.add_agent(connection, card)
+    if secret != known:
+        files.add_secret(home, "phones", phone, secret)
+    return AddedAgent(
+        card=card, is_changed=is_changed, is_secret_new=secret != known, secret=secret, said=_tell(home)
+    )
+
+
+def _load_each(paths: Sequence[Path], load: Callable[[Path], Value]) -> list[Value]:
+    """All files as values; the mistakes of all bad ones are told together."""
+    values, bad = [], []
+    for path in paths:
+        try:
+            values.append(load(path))
+        except BadFile as error:
+            bad.append(error)
+    if len(bad) == 1:
+        raise bad[0]
+    if bad:
+        raise BadFiles(bad)
+    return values
+
+
+class BadFiles(Exception):
+    """Several files cannot be used."""
+
+    def __init__(self, errors: Sequence[BadFile]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = tuple(errors)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("*.toml"))
+    if not found:
+        raise NothingToApply(f"There is no file *.toml in {folder}.")
+    return found
+
+
+def _applied(is_changed: bool) -> str:
+    return "applied" if is_changed else "unchanged"
+
+
+def _tell(home: Path) -> str:
+    try:
+        is_told = remote.reload(home)
+    except remote.EngineError as error:
+        raise HalfDone(f"It is in the store, but the running engine did not take it: {error}") from None
+    return "The running engine has it." if is_told else "No engine runs now; it holds from the next start on."
+
+
+def _flat(campaign: Campaign) -> dict[str, Any]:
+    """The campaign's settings with their paths in the file as names."""
+    values = msgspec.json.decode(msgspec.json.encode(campaign))
+    return {
+        ".".join(keys): values[field]
+        for keys, field, _ in files.campaign_fields(documents.schema("campaign"))
+    }

@@ -1,0 +1,406 @@
+"""Asterisk's whole configuration, rendered from values.
+
+The templates are the files of ``asterisk-conf/`` (``string.Template``: ``$name``); those of
+``dialplan/`` are copied as they are. The result stands alone in one folder, with Asterisk's own
+folders beside it::
+
+    target/etc  run  log  spool  db  share        etc/ is ours, share/ is links into the installation
+
+Rules:
+
+1. A value reaches a file only through :func:`conf_value` or a stricter check. Whoever chooses a
+   trunk's password cannot add a line, a section or an ``#include``.
+2. Folders are 0700 and files 0600 (they hold secrets), written whole and then renamed: Asterisk
+   never reads half a file.
+3. What the installed version does not carry is left out; what we cannot do without is a clear
+   error here and not a riddle in Asterisk's log.
+4. Loopback unless told otherwise: HTTP always, SIP and RTP by *sip_bind*.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+import sysconfig
+import wave
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from string import Template
+
+import msgspec
+
+from dialer.core.values import Trunk
+
+CODECS = ("alaw", "ulaw", "g722", "gsm")
+"""Codecs that Asterisk can both carry and record with the modules that we load."""
+
+SOCKET_PATH_MAX = 107
+"""Longest path of a Unix socket on Linux, in bytes."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+_EXTENSION = re.compile(r"[0-9]{2,15}\Z")
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?\Z"
+)
+_SOUND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_/-]*\Z")
+_SIP_USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,?/-]+\Z")
+_PATH = re.compile(r"/[^\x00-\x1f\x7f,;\"'`$|&<>(){}\[\]\\]*\Z")
+
+
+class BadSetting(ValueError):
+    """A value cannot be written into Asterisk's configuration; the message says which and why."""
+
+
+class TrunkLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A trunk and its secret (empty: the trunk does not authenticate)."""
+
+    trunk: Trunk
+    secret: str = ""
+
+
+class PhoneLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A desk phone: its *extension* (digits) is its SIP name; *secret* is for digest authentication."""
+
+    extension: str
+    secret: str
+
+
+def conf_value(name: str, text: str) -> str:
+    """*text* as it must stand after ``key =`` in a file of Asterisk, to be read back unchanged.
+
+    :raises BadSetting: if it holds a control character, or begins or ends with a blank.
+    """
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise BadSetting(f"{name}: control characters (a line break, a tab) are not allowed")
+    if text != text.strip():
+        raise BadSetting(f"{name}: must not begin or end with a blank")
+    return text.replace(";", "\\;")
+
+
+def render_asterisk(
+    target: Path,
+    *,
+    modules: Path,
+    data: Path,
+    ari_user: str,
+    ari_password: str,
+    http_port: int,
+    sip_port: int,
+    rtp_range: tuple[int, int],
+    trunks: Iterable[TrunkLine] = (),
+    phones: Iterable[PhoneLine] = (),
+    sip_bind: str = "127.0.0.1",
+    phone_codecs: tuple[str, ...] = ("alaw", "ulaw"),
+    phone_options_interval_s: int = 0,
+    last_word: tuple[str, ...] = ("im-sorry", "goodbye"),
+    language: str = "en",
+    python: Path | None = None,
+    verbose_log: bool = False,
+) -> Path:
+    """Write everything that an Asterisk needs into *target* and return the path of its asterisk.conf.
+
+    *modules* and *data* are the installation's folders of modules and of sounds and documentation.
+    *rtp_range*: first and last UDP port. *last_word*: sounds said to a person for whom there is no
+    operator. *python*: the interpreter that runs the AGI scripts; None: the one that runs us.
+    *phone_options_interval_s*: probe registered phones so often; 0: never.
+
+    What Asterisk wrote itself (``db``, ``spool``, ``log``) is left alone.
+
+    :raises BadSetting: a value cannot be used; nothing has been written.
+    :raises OSError: the target cannot be written.
+    """
+    target = target.absolute()
+    folders = {name: target / name for name in ("etc", "run", "log", "spool", "db", "share", "moh")}
+    socket = folders["run"] / "asterisk.ctl"
+    if len(os.fsencode(socket)) > SOCKET_PATH_MAX:
+        raise BadSetting(f"{socket}: this path is too long for a socket; choose a shorter folder")
+    first, last = rtp_range
+    if _port("rtp_range", last) - _port("rtp_range", first) < 3:
+        raise BadSetting(f"rtp_range: {first}-{last} has no room for a call")
+    values = {name: _path(name, folder) for name, folder in folders.items()} | {
+        "modules": _path("modules", modules),
+        "agi_bin": _path("agi_bin", folders["spool"] / "agi-bin"),
+        "modules_wanted": _modules_wanted(modules),
+        "language": _match("language", language, _NAME),
+        "http_port": str(_port("http_port", http_port)),
+        "sip_port": str(_port("sip_port", sip_port)),
+        "sip_bind": _address("sip_bind", sip_bind),
+        "rtp_first": str(first),
+        "rtp_last": str(last),
+        "ari_user": _match("ari_user", ari_user, _NAME),
+        "ari_password": conf_value("ari_password", _present("ari_password", ari_password)),
+        "python": _path("python", python or Path(sys.executable)),
+        "last_word": "&".join(_match("last_word", sound, _SOUND) for sound in last_word),
+        "verbose_log": "full.log => notice,warning,error,verbose(5)" if verbose_log else "",
+    }
+    templates = files_folder("asterisk-conf")
+    rendered = {path.name: _fill(path, values) for path in sorted(templates.glob("*.conf"))}
+    rendered |= _render_lines(trunks, phones, sip_bind, phone_codecs, phone_options_interval_s)
+    for path in sorted(files_folder("dialplan").glob("*.conf")):
+        rendered[f"dialplan/{path.name}"] = path.read_text(encoding="utf-8")
+
+    for folder in (target, *folders.values(), folders["etc"] / "dialplan"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    _link_data(data, folders["share"], language)
+    _write_silence(folders["moh"])
+    for name, text in rendered.items():
+        _write(folders["etc"] / name, text)
+    return folders["etc"] / "asterisk.conf"
+
+
+def render_lines(
+    target: Path,
+    *,
+    trunks: Iterable[TrunkLine],
+    phones: Iterable[PhoneLine],
+    sip_bind: str = "127.0.0.1",
+    phone_codecs: tuple[str, ...] = ("alaw", "ulaw"),
+    phone_options_interval_s: int = 0,
+) -> None:
+    """Write only the trunks and phones again, for an Asterisk that runs.
+
+    It takes them after a reload of ``res_pjsip.so`` (ARI: ``PUT /asterisk/modules/res_pjsip.so``);
+    calls in progress are not touched.
+
+    :raises BadSetting: as :func:`render_asterisk`; nothing has been written.
+    """
+    for name, text in _render_lines(trunks, phones, sip_bind, phone_codecs, phone_options_interval_s).items():
+        _write(target.absolute() / "etc" / name, text)
+
+
+def files_folder(name: str) -> Path:
+    """Where the files of the project's folder *name* are: in the source tree, or as they were installed.
+
+    :raises BadSetting: they are in neither place: the installation is incomplete.
+    """
+    places = (
+        Path(__file__).resolve().parents[2] / name,
+        Path(sysconfig.get_path("data")) / "share" / "obzvon" / name,
+    )
+    for place in places:
+        if place.is_dir():
+            return place
+    raise BadSetting(f"{name}: not found in {places[0].parent} nor in {places[1].parent}; install again")
+
+
+# -- trunks and phones --------------------------------------------------------------------
+
+
+def _render_lines(
+    trunks: Iterable[TrunkLine],
+    phones: Iterable[PhoneLine],
+    sip_bind: str,
+    phone_codecs: tuple[str, ...],
+    options_interval_s: int,
+) -> dict[str, str]:
+    media = _media(_address("sip_bind", sip_bind))
+    seen: set[str] = set()
+    trunk_texts = ["; Rendered by Obzvon from the trunk files.\n"]
+    for line in trunks:
+        if line.trunk.id in seen:
+            raise BadSetting(f"trunk {line.trunk.id}: given twice")
+        seen.add(line.trunk.id)
+        trunk_texts.append(_render_trunk(line, media))
+    codecs = _codecs("phone_codecs", phone_codecs)
+    interval = _interval("phone_options_interval_s", options_interval_s)
+    phone_texts = ["; Rendered by Obzvon from the agents' cards.\n"]
+    fragment = files_folder("asterisk-conf") / "fragments" / "phone.conf"
+    for phone in phones:
+        name = f"phone {phone.extension}"
+        if phone.extension in seen:
+            raise BadSetting(f"{name}: given twice")
+        seen.add(phone.extension)
+        phone_texts.append(
+            _fill(
+                fragment,
+                {
+                    "extension": _match(name, phone.extension, _EXTENSION),
+                    "secret": conf_value(f"{name}: secret", _present(f"{name}: secret", phone.secret)),
+                    "codecs": codecs,
+                    "options_interval_s": interval,
+                    "media": media,
+                },
+            )
+        )
+    return {"pjsip_trunks.conf": "".join(trunk_texts), "pjsip_phones.conf": "".join(phone_texts)}
+
+
+def _render_trunk(line: TrunkLine, media: str) -> str:
+    trunk = line.trunk
+    name = f"trunk {trunk.id}"
+    if trunk.transport not in ("udp", "tcp"):
+        raise BadSetting(f"{name}: transport: {trunk.transport!r} is neither udp nor tcp")
+    if line.secret and not trunk.username:
+        raise BadSetting(f"{name}: has a secret but no username")
+    if trunk.register and not trunk.username:
+        raise BadSetting(f"{name}: a trunk that registers needs a username")
+    host = _host(f"{name}: host", trunk.host)
+    port = _port(f"{name}: port", trunk.port)
+    # the parser takes a bare semicolon for a comment
+    suffix = "\\;transport=tcp" if trunk.transport == "tcp" else ""
+    values = {
+        "id": _match(name, trunk.id, _NAME),
+        "uri": f"sip:{host}:{port}{suffix}",
+        "host": host,
+        "transport": trunk.transport,
+        "codecs": _codecs(f"{name}: codecs", trunk.codecs),
+        "options_interval_s": _interval(f"{name}: options_interval_s", trunk.options_interval_s),
+        "media": media,
+    }
+    fragments = files_folder("asterisk-conf") / "fragments"
+    text = _fill(fragments / "trunk.conf", values)
+    if trunk.username:
+        values["username"] = conf_value(
+            f"{name}: username", _match(f"{name}: username", trunk.username, _SIP_USER)
+        )
+        values["secret"] = conf_value(f"{name}: secret", _present(f"{name}: secret", line.secret))
+        text += _fill(fragments / "trunk_auth.conf", values)
+    if trunk.register:
+        values["server_uri"] = values["uri"]
+        values["client_uri"] = f"sip:{values['username']}@{host}:{port}{suffix}"
+        text += _fill(fragments / "trunk_registration.conf", values)
+    return text
+
+
+def _media(sip_bind: str) -> str:
+    """Voice goes by the address that signalling is bound to; a wildcard leaves the choice to the kernel."""
+    if ipaddress.ip_address(sip_bind.strip("[]")).is_unspecified:
+        return ""
+    return f"media_address = {sip_bind.strip('[]')}\nbind_rtp_to_media_address = yes\n"
+
+
+# -- checks -------------------------------------------------------------------------------
+
+
+def _match(name: str, text: str, pattern: re.Pattern[str]) -> str:
+    if not pattern.match(text):
+        raise BadSetting(f"{name}: {text[:80]!r} is not allowed here (must match {pattern.pattern})")
+    return text
+
+
+def _present(name: str, text: str) -> str:
+    if not text:
+        raise BadSetting(f"{name}: is empty")
+    return text
+
+
+def _path(name: str, path: Path) -> str:
+    text = str(path)
+    if not _PATH.match(text) or text != text.strip():
+        raise BadSetting(
+            f"{name}: {text!r}: a path must be absolute and free of , ; quotes, brackets and the like"
+        )
+    return text
+
+
+def _port(name: str, port: int) -> int:
+    if not 1 <= port <= 65535:
+        raise BadSetting(f"{name}: {port} is not a port (1-65535)")
+    return port
+
+
+def _interval(name: str, seconds: int) -> str:
+    if not 0 <= seconds <= 86400:
+        raise BadSetting(f"{name}: {seconds} is not between 0 and 86400 seconds")
+    return str(seconds)
+
+
+def _codecs(name: str, codecs: tuple[str, ...]) -> str:
+    unknown = [codec for codec in codecs if codec not in CODECS]
+    if unknown or not codecs:
+        raise BadSetting(f"{name}: {', '.join(unknown) or 'none given'}; allowed: {', '.join(CODECS)}")
+    return ",".join(dict.fromkeys(codecs))
+
+
+def _address(name: str, text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        raise BadSetting(f"{name}: {text!r} is not an IP address") from None
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _host(name: str, text: str) -> str:
+    try:
+        return _address(name, text)
+    except BadSetting:
+        return _match(name, text, _HOST)
+
+
+# -- files --------------------------------------------------------------------------------
+
+
+def _modules_wanted(modules: Path) -> str:
+    present = {path.stem for path in modules.glob("*.so")}
+    if not present:
+        raise BadSetting(f"modules: {modules} holds no Asterisk modules")
+    lines, missing = [], []
+    for line in (files_folder("asterisk-conf") / "modules.list").read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        word, module = line.split()
+        if module in present:
+            lines.append(f"{word} = {module}.so")
+        elif word == "require":
+            missing.append(module)
+    if missing:
+        raise BadSetting(f"modules: {modules} lacks {', '.join(missing)}; install Asterisk's modules package")
+    return "\n".join(lines)
+
+
+def _link_data(data: Path, share: Path, language: str) -> None:
+    """Fill *share* with links into the installation's data folder.
+
+    Not the folder itself: what was unpacked without being installed has no link ``sounds/en`` to its
+    voice, or one that leads out of its root.
+    """
+    if not (data / "documentation").is_dir():
+        raise BadSetting(
+            f"data: {data} lacks Asterisk's documentation folder, without which modules do not load"
+        )
+    for entry in data.iterdir():
+        if entry.name != "sounds":
+            _link(share / entry.name, entry)
+    sounds = share / "sounds"
+    sounds.mkdir(mode=0o700, exist_ok=True)
+    voices = data / "sounds"
+    for entry in sorted(voices.iterdir()) if voices.is_dir() else ():
+        if entry.is_dir():
+            _link(sounds / entry.name, entry)
+    if not (sounds / language).exists():
+        like = sorted(entry for entry in voices.glob(f"{language}_*") if entry.is_dir())
+        if like:
+            _link(sounds / language, like[0])
+
+
+def _write_silence(folder: Path) -> None:
+    """Something to play to a person on hold; Asterisk complains of an empty folder."""
+    if any(folder.iterdir()):
+        return
+    with wave.open(str(folder / "silence.wav"), "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(bytes(2 * 8000 * 10))
+
+
+def _link(link: Path, to: Path) -> None:
+    if link.is_symlink():
+        if link.readlink() == to:
+            return
+        link.unlink()
+    if not link.exists():
+        link.symlink_to(to)
+
+
+def _fill(template: Path, values: Mapping[str, str]) -> str:
+    return Template(template.read_text(encoding="utf-8")).substitute(values)
+
+
+def _write(path: Path, text: str) -> None:
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.unlink(missing_ok=True)
+    scratch.touch(mode=0o600, exist_ok=False)
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(path)

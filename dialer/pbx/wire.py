@@ -1,0 +1,284 @@
+"""The wire: Asterisk's words to the core's, and back. Pure: it reads its arguments and nothing else.
+
+1. :func:`to_event`: a frame is at most one event, and most frames are none. Whose a channel is, its id
+   says: attempt ids and leg ids are ours and were chosen before the channel was.
+2. :func:`to_request`: a command is a few requests in a row. Everything that came from a person or a
+   file is checked here, right before it becomes part of a dial string or a header;
+   :class:`~dialer.pbx.errors.Unsendable` if it does not fit. Parameters travel in the body, so that no
+   telephone number is in a URL.
+3. :func:`to_refusal`: an error is what it means to the core, or nothing. "It exists already" and "it is
+   gone already" are no errors: whoever repeats a command meets them (:attr:`Request.fine`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from dialer.core import commands as c
+from dialer.core import events as e
+from dialer.core.ids import AttemptId, BridgeId, ChannelId, TrunkId, is_attempt
+from dialer.core.values import Trunk
+from dialer.pbx import frames as f
+from dialer.pbx.errors import Conflict, PbxError, Unsendable
+
+APP: Final = "obzvon"
+OUTBOUND_CONTEXT: Final = "obzvon-outbound"
+LAST_WORD_CONTEXT: Final = "obzvon-last-word"
+TELL_CONTEXT: Final = "obzvon-tell"
+TRUNK_PREFIX: Final = "trunk-"
+
+ORIGINATE_GRACE_S: Final = 10
+"""Asterisk gives a call up by itself so long after the engine should have."""
+
+SOUNDS: Final[Mapping[c.Message, str]] = {
+    "signed_in": "sound:agent-loginok",
+    "signed_out": "sound:agent-loggedoff",
+    "ready": "sound:activated",
+    "paused": "sound:de-activated",
+    "result_saved": "sound:vm-saved",
+    "call": "sound:ascending-2tone",
+    "refused": "sound:beeperr",
+    "call_over": "sound:descending-2tone",
+}
+"""Of Asterisk's own core sounds. ``call`` is short: while it plays the agent does not hear the person."""
+
+_E164 = re.compile(r"\+[1-9]\d{6,14}\Z", re.ASCII)
+_NAME = re.compile(r"[a-z0-9_-]{1,32}\Z")
+_PHONE = re.compile(r"[A-Za-z0-9_.-]{1,40}\Z")
+_CODE = re.compile(r"\d{1,8}\Z", re.ASCII)
+_CALLER_ID = re.compile(r'(?:"?[\w .-]{1,40}"? ?<\+?\d{1,20}>|\+?\d{1,20})?\Z', re.ASCII)
+# Commas part the arguments of MixMonitor; the rest means something to the dialplan or to a shell.
+_UNSAFE_IN_PATH = re.compile(r"""[,;|&$`'"<>(){}\[\]\\\x00-\x1f\x7f]""")
+
+_RINGING = frozenset({"RINGING", "PROGRESS"})
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One request for :meth:`dialer.pbx.client.AriClient.request`.
+
+    *fine*: statuses that are as good as success, since they say that it is so already.
+    """
+
+    method: str
+    path: str
+    json: dict[str, Any] | None = None
+    repeatable: bool = True
+    fine: tuple[int, ...] = ()
+
+
+# -- frames to events ---------------------------------------------------------------------
+
+
+def to_event(frame: f.AnyFrame, at: float) -> e.Event | None:
+    """What *frame* means to the core, learnt at *at*; None if it means nothing. Never raises."""
+    match frame:
+        case f.StasisStart():
+            return _stasis_start(frame, at)
+        case f.Dial(peer=peer, dialstatus=status) if status in _RINGING and is_attempt(peer.id):
+            return e.ContactRang(at=at, attempt=AttemptId(peer.id))
+        case f.ChannelDestroyed(channel=channel, cause=cause, tech_cause=tech_cause):
+            if is_attempt(channel.id):
+                attempt = AttemptId(channel.id)
+                return e.ContactHungUp(at=at, attempt=attempt, cause=cause, tech_cause=tech_cause or None)
+            return e.LineEnded(at=at, channel=ChannelId(channel.id), cause=cause)
+        case f.ChannelEnteredBridge(bridge=bridge, channel=f.Channel(id=channel_id)):
+            if is_attempt(channel_id):
+                return e.Connected(at=at, attempt=AttemptId(channel_id), bridge=BridgeId(bridge.id))
+            return e.LineJoined(at=at, channel=ChannelId(channel_id), bridge=BridgeId(bridge.id))
+        case f.ChannelDtmfReceived(channel=channel, digit=digit):
+            return e.DigitPressed(at=at, channel=ChannelId(channel.id), digit=digit)
+        case f.PeerStatusChange(endpoint=endpoint, peer=f.Peer(peer_status=status)):
+            return _peer_status(endpoint, status, at)
+        case _:
+            return None
+
+
+def _stasis_start(frame: f.StasisStart, at: float) -> e.Event | None:
+    channel = frame.channel.id
+    match frame.args:
+        case ("contact", *_) if is_attempt(channel):
+            return e.ContactAnswered(at=at, attempt=AttemptId(channel))
+        case ("leg", *_):
+            return e.LegAnswered(at=at, channel=ChannelId(channel))
+        case ("feature", phone, code, *_) if _PHONE.match(phone) and _CODE.match(code):
+            return e.FeatureDialed(at=at, channel=ChannelId(channel), phone=phone, code=code)
+        case _:
+            return None
+
+
+def endpoint_event(endpoint: f.Endpoint, at: float) -> e.TrunkChanged | e.PhoneChanged | None:
+    """What an endpoint's state says; None where it says nothing (``unknown``)."""
+    if endpoint.technology != "PJSIP" or endpoint.state not in {"online", "offline"}:
+        return None
+    return _changed(endpoint.resource, endpoint.state == "online", at)
+
+
+def _peer_status(endpoint: f.Endpoint, status: str, at: float) -> e.Event | None:
+    if endpoint.technology != "PJSIP" or status not in {"Reachable", "Unreachable"}:
+        return None
+    return _changed(endpoint.resource, status == "Reachable", at)
+
+
+def _changed(resource: str, is_up: bool, at: float) -> e.TrunkChanged | e.PhoneChanged:
+    if resource.startswith(TRUNK_PREFIX):
+        return e.TrunkChanged(at=at, trunk=TrunkId(resource.removeprefix(TRUNK_PREFIX)), is_up=is_up)
+    return e.PhoneChanged(at=at, phone=resource, is_registered=is_up)
+
+
+# -- commands to requests -----------------------------------------------------------------
+
+
+def to_request(
+    command: c.Command, *, trunks: Mapping[TrunkId, Trunk], recordings: Path, at: float, app: str = APP
+) -> tuple[Request, ...]:
+    """The requests that carry *command* out, to be sent in this order until one fails.
+
+    *trunks*: as applied. *recordings*: the absolute folder of recordings. *at*: the instant that
+    decides the recording's day, the call's ``created_at``. Raises :class:`Unsendable` for values that
+    must not be sent, and TypeError for a command that is not Asterisk's business.
+    """
+    match command:
+        case c.Originate():
+            return (_originate(command, trunks, recordings, at),)
+        case c.RingAgent():
+            return (_ring_agent(command, app),)
+        case c.HangUp(channel=channel):
+            return (Request(method="DELETE", path=_channel(channel), fine=(404,)),)
+        case c.JoinAgent(attempt=attempt, bridge=bridge):
+            return (_add(bridge, attempt),)
+        case c.OpenLine(channel=channel, bridge=bridge):
+            # Without dtmf_events two unrecorded channels may be bridged natively, and digits bypass us.
+            body = {"type": "mixing,dtmf_events", "name": bridge}
+            make = Request(method="POST", path=_bridge(bridge), json=body, fine=(409,))
+            return (make, _add(bridge, channel))
+        case c.CloseLine(bridge=bridge):
+            return (Request(method="DELETE", path=_bridge(bridge), fine=(404,)),)
+        case c.Tell(channel=channel, message=message):
+            body = {"media": SOUNDS[message]}
+            return (Request(method="POST", path=_channel(channel) + "/play", json=body),)
+        case c.Dismiss(channel=channel, message=message):
+            return (_continue(channel, TELL_CONTEXT, message),)
+        case c.SendToLastWord(attempt=attempt):
+            return (_continue(attempt, LAST_WORD_CONTEXT, "s"),)
+        case _:
+            raise TypeError(f"{type(command).__name__} is no command for Asterisk")
+
+
+def is_repeatable(command: c.Command) -> bool:
+    """Whether *command* may be sent again when its fate is unknown: all but the originate."""
+    return not isinstance(command, c.Originate)
+
+
+def dial_number(number: str, trunk: Trunk) -> str:
+    """*number* (E.164 with its plus sign) as *trunk* wants it. Raises :class:`Unsendable`."""
+    if not _E164.match(number):
+        raise Unsendable("the number is not E.164: a plus sign and 7 to 15 digits")
+    return number if trunk.number_format == "e164_plus" else number.removeprefix("+")
+
+
+def recording_path(recordings: Path, attempt: AttemptId, at: float) -> Path:
+    """Where the call's sound goes while it lasts: ``<recordings>/<UTC day of at>/<attempt>.raw``.
+
+    Raises :class:`Unsendable` if the path could not be handed to the dialplan unharmed.
+    """
+    if not is_attempt(attempt):
+        raise Unsendable("that is no attempt id")
+    path = recordings / datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d") / f"{attempt}.raw"
+    if not path.is_absolute() or _UNSAFE_IN_PATH.search(str(path)):
+        raise Unsendable("the folder of recordings must be absolute, without commas, quotes or brackets")
+    return path
+
+
+def _originate(command: c.Originate, trunks: Mapping[TrunkId, Trunk], recordings: Path, at: float) -> Request:
+    if not is_attempt(command.attempt):
+        raise Unsendable("that is no attempt id")
+    trunk = trunks.get(command.trunk)
+    if trunk is None or not _NAME.match(trunk.id):
+        raise Unsendable(f"there is no trunk {command.trunk!r}")
+    record = str(recording_path(recordings, command.attempt, at)) if command.record else ""
+    body: dict[str, Any] = {
+        "endpoint": f"PJSIP/{dial_number(command.number, trunk)}@{TRUNK_PREFIX}{trunk.id}",
+        "channelId": command.attempt,
+        "context": OUTBOUND_CONTEXT,
+        "extension": "answered",
+        "priority": 1,
+        "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
+        "variables": {"OBZVON_ATTEMPT": command.attempt, "OBZVON_RECORD": record},
+    }
+    if command.caller_id:
+        body["callerId"] = _caller_id(command.caller_id)
+    return Request(method="POST", path="/channels", json=body, repeatable=False)
+
+
+def _ring_agent(command: c.RingAgent, app: str) -> Request:
+    if not _PHONE.match(command.phone):
+        raise Unsendable(f"{command.phone!r} is no name of a phone")
+    body: dict[str, Any] = {
+        "endpoint": f"PJSIP/{command.phone}",
+        "channelId": command.channel,
+        "app": app,
+        "appArgs": "leg",
+        "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
+        "variables": {
+            "PJSIP_HEADER(add,Alert-Info)": "<http://localhost>;info=alert-autoanswer;delay=0",
+            "PJSIP_HEADER(add,Call-Info)": "<sip:localhost>;answer-after=0",
+        },
+    }
+    if command.number:
+        body["callerId"] = _caller_id(command.number)
+    return Request(method="POST", path="/channels", json=body)
+
+
+def _caller_id(text: str) -> str:
+    if not _CALLER_ID.match(text):
+        raise Unsendable("a caller id is a number, or a name and <number>")
+    return text
+
+
+def _add(bridge: BridgeId, channel: str) -> Request:
+    # A connected-line update would send a re-INVITE or UPDATE through the trunk, for nothing.
+    body = {"channel": channel, "inhibitConnectedLineUpdates": True}
+    return Request(method="POST", path=_bridge(bridge) + "/addChannel", json=body)
+
+
+def _continue(channel: str, context: str, extension: str) -> Request:
+    body = {"context": context, "extension": extension, "priority": 1}
+    return Request(method="POST", path=_channel(channel) + "/continue", json=body)
+
+
+def _channel(channel: str) -> str:
+    return "/channels/" + quote(channel, safe="")
+
+
+def _bridge(bridge: str) -> str:
+    return "/bridges/" + quote(bridge, safe="")
+
+
+# -- errors to events ---------------------------------------------------------------------
+
+
+def to_refusal(command: c.Command, error: PbxError, at: float) -> e.Event | None:
+    """What *error*, met while carrying out *command*, means to the core; None if nothing.
+
+    409 for an originate (or a rung phone) is None: the channel exists, so its own events tell.
+    """
+    reason = str(error)
+    match command:
+        case c.Originate(attempt=attempt) if not isinstance(error, Conflict):
+            return e.OriginateRefused(at=at, attempt=attempt, reason=reason, was_sent=error.was_sent)
+        case c.JoinAgent(attempt=attempt, bridge=bridge):
+            return e.JoinRefused(at=at, attempt=attempt, bridge=bridge, reason=reason)
+        case c.OpenLine(channel=channel):
+            return e.LineRefused(at=at, channel=channel, reason=reason)
+        case c.RingAgent(channel=channel) if not isinstance(error, Conflict):
+            return e.LegRefused(at=at, channel=channel, reason=reason)
+        case _:
+            return None

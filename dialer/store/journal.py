@@ -1,0 +1,302 @@
+"""The engine's side of the journal: one thread, one connection, one transaction a decision.
+
+The loop hands work to the thread through a queue and awaits the answer; nothing here blocks the
+loop. Because reads that matter to decisions run on the same thread in the same order, a lead
+fetched after a save has that save's outcome.
+
+A failed save leaves nothing behind and raises; the floor is then told ``JournalFailed`` and
+nothing is dialed until a save succeeds.
+"""
+
+# ruff: noqa: S608 - only names of our own columns are put into SQL; values are parameters
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+import msgspec
+
+from dialer.core.commands import Command
+from dialer.core.events import Event
+from dialer.core.ids import AttemptId, CampaignId, LeadId
+from dialer.core.values import Call, Campaign, CampaignState, Lead, Trunk
+from dialer.store import leads as lead_store
+from dialer.store import settings
+from dialer.store.connect import BUSY_S, open_writer, transaction
+from dialer.store.errors import JournalError, StoreError
+from dialer.store.rows import CALL_COLUMNS, call_from_row
+from dialer.store.settings import StoredAgent, StoredCampaign
+from dialer.store.writing import write
+
+T = TypeVar("T")
+_Job = tuple[Callable[[sqlite3.Connection], object], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+
+OPEN_SQL = f"SELECT {CALL_COLUMNS} FROM attempts INDEXED BY attempts_open WHERE state <> 'ended'"
+PAGE_ROWS = 1000
+"""Leads that wait, in one page of :meth:`Journal.waiting_leads`."""
+
+
+class CallAndLead(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt, and its lead as it was when the attempt was placed."""
+
+    call: Call
+    lead: Lead
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine knows when it starts.
+
+    *open*: attempts that had not ended when the last engine stopped. *last*: ended attempts of
+    which an agent may still give the result. *next_due*: for each running campaign, when its
+    first waiting lead becomes due.
+    """
+
+    trunks: tuple[Trunk, ...]
+    campaigns: tuple[StoredCampaign, ...]
+    agents: tuple[StoredAgent, ...]
+    open: tuple[CallAndLead, ...]
+    last: tuple[CallAndLead, ...]
+    next_due: dict[CampaignId, float]
+
+
+class Journal:
+    """The journal of one engine. Make it with :meth:`open`; use it from one event loop."""
+
+    def __init__(self, path: Path, *, busy_s: float = BUSY_S) -> None:
+        self.path = path
+        self._busy_s = busy_s
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._connection: sqlite3.Connection | None = None
+        self._is_closed = False
+        self._is_full = False
+        self.transactions = 0
+        """Transactions committed since the journal was opened."""
+        self.busy_time_s = 0.0
+        """Time that the thread has spent on saves."""
+
+    @classmethod
+    async def open(cls, path: Path, *, busy_s: float = BUSY_S) -> Journal:
+        """Open the journal, made and brought to its present form where needed.
+
+        Raises:
+            StoreError: it cannot be opened; JournalTooNew: a newer version wrote it.
+        """
+        journal = cls(path, busy_s=busy_s)
+        journal._thread.start()
+        try:
+            await journal._run(journal._connect)
+        except BaseException:
+            await journal.close()
+            raise
+        return journal
+
+    async def close(self) -> None:
+        """Finish what is queued, close the connection, end the thread. A second time does nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # -- what a decision needs ------------------------------------------------------------
+
+    async def save(self, events: Sequence[Event], commands: Sequence[Command] = ()) -> None:
+        """Write a decision in one transaction: its *events*, its ``Save...`` *commands*.
+
+        Other commands are noted in the table ``events``, nothing more.
+
+        Raises:
+            JournalRefused: the caller is at fault, trying again will not help.
+            JournalError: it could not be written now. In both cases nothing was written.
+        """
+
+        def job(connection: sqlite3.Connection) -> None:
+            began = time.perf_counter()
+            try:
+                with transaction(connection, busy_s=self._busy_s):
+                    if self._is_full:
+                        self._fill(connection)
+                    write(connection, events, commands)
+                self.transactions += 1
+            finally:
+                self.busy_time_s += time.perf_counter() - began
+
+        await self._run(job)
+
+    async def fetch_leads(self, campaign: Campaign, limit: int, at: float) -> tuple[list[Lead], bool]:
+        """See :func:`dialer.store.leads.fetch_leads`.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        return await self._run(lambda c: lead_store.fetch_leads(c, campaign.id, limit, at))
+
+    async def next_due(self, campaign: CampaignId, at: float) -> float | None:
+        """When the campaign's first lead that waits at *at* becomes due; None if none waits."""
+        return await self._run(lambda c: lead_store.next_due(c, campaign, at))
+
+    async def waiting_leads(
+        self, campaign: CampaignId, at: float, after: tuple[int, float, int] | None = None
+    ) -> tuple[list[tuple[LeadId, float]], tuple[int, float, int] | None]:
+        """One page of the leads that become due after *at*, and where the next page begins.
+
+        To arm all timers again: ask until the second value is None, giving it as *after*.
+        """
+        return await self._run(lambda c: lead_store.waiting_page(c, campaign, at, after, PAGE_ROWS))
+
+    # -- starting ---------------------------------------------------------------------------
+
+    async def load(self, at: float) -> Loaded:
+        """Everything that an engine needs to take up where the last one stopped.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        return await self._run(lambda c: _load(c, at))
+
+    async def find_calls(self, attempts: Sequence[AttemptId]) -> list[Call]:
+        """Those of *attempts* that the journal knows, as they stand.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        sql = f"SELECT {CALL_COLUMNS} FROM attempts WHERE attempt = ?"
+
+        def job(connection: sqlite3.Connection) -> list[Call]:
+            rows = [connection.execute(sql, (attempt,)).fetchone() for attempt in attempts]
+            return [call_from_row(row) for row in rows if row is not None]
+
+        return await self._run(job)
+
+    async def enroll(self, campaign: CampaignId, at: float) -> int:
+        """Make leads of the new contacts of the campaign's lists; return how many.
+
+        In chunks, between which saves get their turn.
+
+        Raises:
+            JournalError: the journal cannot be written; what was enrolled stays.
+        """
+        added = 0
+        while (count := await self._run(lambda c: lead_store.enroll_chunk(c, campaign, at))) is not None:
+            added += count
+        return added
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do *work* on the journal's thread and connection: for short work that must see all saves."""
+        return await self._run(work)
+
+    # -- faults, for tests ------------------------------------------------------------------
+
+    async def pretend_full(self, is_full: bool = True) -> None:
+        """For tests: from now on SQLite finds no room for a new page, as on a full disk.
+
+        The journal may not grow beyond its present pages, and each save first asks for more than
+        is free: SQLite itself fails, in the middle of the transaction, with ``SQLITE_FULL``.
+        """
+
+        def job(connection: sqlite3.Connection) -> None:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0] if is_full else 2**30
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+            self._is_full = is_full
+
+        await self._run(job)
+
+    @staticmethod
+    def _fill(connection: sqlite3.Connection) -> None:
+        free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.execute(
+            "INSERT INTO events (at, kind, name, body) VALUES (0, 'event', 'filler', hex(zeroblob(?)))",
+            ((free + 2) * size,),
+        )
+
+    # -- the thread -------------------------------------------------------------------------
+
+    def _connect(self, _: sqlite3.Connection) -> None:
+        self._connection = open_writer(self.path, busy_s=self._busy_s)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._is_closed:
+            raise JournalError("The journal is closed.")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        self._jobs.put((work, answer, loop))
+        # Shielded: a cancelled caller does not undo what the thread is about to write.
+        return cast("T", await asyncio.shield(answer))
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            work, answer, loop = job
+            result: object = None
+            failure: BaseException | None = None
+            try:
+                result = work(self._connection)  # type: ignore[arg-type]
+            except sqlite3.Error as error:
+                failure = JournalError(f"The journal could not be read: {error}.")
+                failure.__cause__ = error
+            except BaseException as error:
+                failure = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, answer, result, failure)
+        if self._connection is not None:
+            self._connection.close()
+
+
+def _settle(answer: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:
+    if answer.done():
+        return
+    if failure is None:
+        answer.set_result(result)
+    else:
+        answer.set_exception(failure)
+
+
+def _load(connection: sqlite3.Connection, at: float) -> Loaded:
+    campaigns = settings.load_campaigns(connection)
+    agents = settings.load_agents(connection)
+    calls = [call_from_row(row) for row in connection.execute(OPEN_SQL)]
+    known = {call.attempt for call in calls}
+    last: list[Call] = []
+    for one in agents:
+        for attempt in (one.agent.attempt, one.agent.last_attempt):
+            if attempt is None or attempt in known:
+                continue
+            known.add(attempt)
+            row = connection.execute(
+                f"SELECT {CALL_COLUMNS} FROM attempts WHERE attempt = ?", (attempt,)
+            ).fetchone()
+            if row is not None:
+                last.append(call_from_row(row))
+    running = [one.campaign.id for one in campaigns if one.state is CampaignState.RUNNING]
+    dues = {one: due for one in running if (due := lead_store.next_due(connection, one, at)) is not None}
+    return Loaded(
+        trunks=tuple(settings.load_trunks(connection)),
+        campaigns=tuple(campaigns),
+        agents=tuple(agents),
+        open=tuple(_with_lead(connection, call) for call in sorted(calls, key=lambda call: call.created_at)),
+        last=tuple(_with_lead(connection, call) for call in last),
+        next_due=dues,
+    )
+
+
+def _with_lead(connection: sqlite3.Connection, call: Call) -> CallAndLead:
+    lead = lead_store.lead_before(connection, call.lead, call.ordinal)
+    if lead is None:
+        raise StoreError(
+            f"Attempt {call.attempt} names the lead {call.lead}, which the journal does not hold."
+        )
+    return CallAndLead(call=call, lead=lead)

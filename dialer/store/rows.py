@@ -1,0 +1,58 @@
+"""Values to rows and back. The columns of ``attempts`` are the fields of ``Call``, in their order."""
+
+# ruff: noqa: S608 - only names of our own columns are put into SQL; values are parameters
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from dialer.core.values import Agent, AgentCard, Call
+
+CALL_FIELDS: tuple[str, ...] = Call.__struct_fields__
+CALL_COLUMNS = ", ".join(CALL_FIELDS)
+AGENT_FIELDS: tuple[str, ...] = tuple(name for name in Agent.__struct_fields__ if name != "id")
+AGENT_COLUMNS = ", ".join(("id", *AGENT_FIELDS))
+CARD_FIELDS: tuple[str, ...] = AgentCard.__struct_fields__
+CARD_COLUMNS = ", ".join(CARD_FIELDS)
+
+UPSERT_CALL = (
+    f"INSERT INTO attempts ({CALL_COLUMNS}) VALUES ({', '.join('?' * len(CALL_FIELDS))})"
+    " ON CONFLICT (attempt) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in CALL_FIELDS if name != "attempt")
+)
+UPDATE_AGENT = f"UPDATE agents SET {', '.join(f'{name} = ?' for name in AGENT_FIELDS)} WHERE id = ?"
+
+
+def call_to_row(call: Call) -> tuple[Any, ...]:
+    """The values of ``attempts``' columns for *call*."""
+    return msgspec.structs.astuple(call)
+
+
+def call_from_row(row: Sequence[Any]) -> Call:
+    """The call in a row of :data:`CALL_COLUMNS`."""
+    return msgspec.convert(dict(zip(CALL_FIELDS, row, strict=True)), Call)
+
+
+def agent_to_row(agent: Agent) -> tuple[Any, ...]:
+    """The parameters of :data:`UPDATE_AGENT` for *agent*."""
+    return (*(getattr(agent, name) for name in AGENT_FIELDS), agent.id)
+
+
+def agent_from_row(row: Sequence[Any]) -> Agent:
+    """The agent in a row of :data:`AGENT_COLUMNS`."""
+    return msgspec.convert(dict(zip(("id", *AGENT_FIELDS), row, strict=True)), Agent, strict=False)
+
+
+def card_to_row(card: AgentCard) -> tuple[Any, ...]:
+    """The values of :data:`CARD_COLUMNS` for *card*."""
+    return (card.id, card.name, card.phone, card.leg, msgspec.json.encode(card.campaigns).decode())
+
+
+def card_from_row(row: Sequence[Any]) -> AgentCard:
+    """The card in a row of :data:`CARD_COLUMNS`."""
+    found = dict(zip(CARD_FIELDS, row, strict=True))
+    found["campaigns"] = msgspec.json.decode(found["campaigns"])
+    return msgspec.convert(found, AgentCard)

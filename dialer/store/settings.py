@@ -1,0 +1,274 @@
+"""What a supervisor or a telecom engineer sets: trunks, campaigns, agents, lists.
+
+The command line writes these by short transactions on a connection of its own; a running engine
+is told to look again (``POST /v1/reload``). Applying the same settings twice changes nothing.
+"""
+
+# ruff: noqa: S608 - only names of our own columns are put into SQL; values are parameters
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from typing import Any
+
+import msgspec
+
+from dialer.core.ids import CampaignId
+from dialer.core.values import Agent, AgentCard, Campaign, CampaignState, Trunk
+from dialer.store.connect import transaction
+from dialer.store.errors import Conflict, NotInStore
+from dialer.store.leads import CHUNK_ROWS, LIST_REMOVED
+from dialer.store.rows import (
+    AGENT_COLUMNS,
+    CARD_COLUMNS,
+    CARD_FIELDS,
+    agent_from_row,
+    card_from_row,
+    card_to_row,
+)
+
+_NAME = re.compile(r"[a-z0-9_-]{1,32}\Z")
+_encode = msgspec.json.Encoder().encode
+
+
+class StoredCampaign(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign as it was applied, and where it stands. *state_at*: since when."""
+
+    campaign: Campaign
+    state: CampaignState
+    state_at: float
+
+
+class StoredAgent(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent's card, and the agent as last saved."""
+
+    card: AgentCard
+    agent: Agent
+
+
+def _check_name(what: str, name: str) -> None:
+    if not _NAME.match(name):
+        raise Conflict(
+            f"{name!r} cannot name a {what}: 1 to 32 of the characters a-z, 0-9, '-' and '_' are allowed."
+        )
+
+
+def apply_trunk(connection: sqlite3.Connection, trunk: Trunk, at: float) -> bool:
+    """Keep the trunk's settings; return whether they are new or changed.
+
+    Raises:
+        Conflict: its id is no possible name.
+        JournalError: the journal cannot be written.
+    """
+    _check_name("trunk", trunk.id)
+    settings = _encode(trunk).decode()
+    with transaction(connection):
+        row = connection.execute("SELECT settings FROM trunks WHERE id = ?", (trunk.id,)).fetchone()
+        if row is not None and row[0] == settings:
+            return False
+        connection.execute(
+            "INSERT INTO trunks (id, host, settings, applied_at) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+            " SET host = excluded.host, settings = excluded.settings, applied_at = excluded.applied_at",
+            (trunk.id, trunk.host, settings, at),
+        )
+    return True
+
+
+def apply_campaign(connection: sqlite3.Connection, campaign: Campaign, at: float) -> bool:
+    """Keep the campaign's settings; return whether they are new or changed. Its state stays.
+
+    Lists that are not known yet are made, empty. Leads of a list that the campaign no longer
+    names are finished (``list_removed``); they are enrolled again if the list comes back.
+
+    Raises:
+        NotInStore: its trunk was never applied.
+        Conflict: an id is no possible name.
+        JournalError: the journal cannot be written.
+    """
+    _check_name("campaign", campaign.id)
+    for name in campaign.lists:
+        _check_name("list", name)
+    settings = _encode(campaign).decode()
+    with transaction(connection):
+        if not connection.execute("SELECT 1 FROM trunks WHERE id = ?", (campaign.trunk,)).fetchone():
+            known = ", ".join(row[0] for row in connection.execute("SELECT id FROM trunks ORDER BY id"))
+            raise NotInStore(
+                f"Campaign {campaign.id!r} names the trunk {campaign.trunk!r}, which was never applied"
+                f" (applied: {known or 'none'}). Apply the trunk first."
+            )
+        row = connection.execute("SELECT settings FROM campaigns WHERE id = ?", (campaign.id,)).fetchone()
+        changed = row is None or row[0] != settings
+        if changed:
+            connection.execute(
+                "INSERT INTO campaigns (id, title, mode, priority, trunk, settings, state, state_at, applied_at)"
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'new', ?7, ?7) ON CONFLICT (id) DO UPDATE"
+                " SET title = excluded.title, mode = excluded.mode, priority = excluded.priority,"
+                " trunk = excluded.trunk, settings = excluded.settings, applied_at = excluded.applied_at",
+                (campaign.id, campaign.title, campaign.mode, campaign.priority, campaign.trunk, settings, at),
+            )
+        if row is None:
+            connection.execute(
+                "INSERT INTO campaign_states (campaign, state, at) VALUES (?, 'new', ?)", (campaign.id, at)
+            )
+        removed = _set_lists(connection, campaign, at)
+    for name in removed:
+        _finish_leads_of(connection, campaign.id, name)
+    return changed
+
+
+def _set_lists(connection: sqlite3.Connection, campaign: Campaign, at: float) -> list[str]:
+    before = {
+        row[0]
+        for row in connection.execute("SELECT list FROM campaign_lists WHERE campaign = ?", (campaign.id,))
+    }
+    for position, name in enumerate(campaign.lists):
+        make_list(connection, name, at)
+        connection.execute(
+            "INSERT INTO campaign_lists (campaign, list, position) VALUES (?, ?, ?)"
+            " ON CONFLICT (campaign, list) DO UPDATE SET position = excluded.position",
+            (campaign.id, name, position),
+        )
+    removed = sorted(before.difference(campaign.lists))
+    for name in removed:
+        connection.execute("DELETE FROM campaign_lists WHERE campaign = ? AND list = ?", (campaign.id, name))
+    return removed
+
+
+def _finish_leads_of(connection: sqlite3.Connection, campaign: CampaignId, name: str) -> None:
+    """Finish the leads of one list, in short transactions."""
+    after = 0
+    while True:
+        with transaction(connection):
+            rows = connection.execute(
+                "SELECT id FROM contacts WHERE list = ? AND id > ? ORDER BY id LIMIT ?",
+                (name, after, CHUNK_ROWS),
+            ).fetchall()
+            connection.executemany(
+                f"UPDATE leads SET due = NULL, finished = '{LIST_REMOVED}'"
+                " WHERE contact = ? AND campaign = ? AND finished IS NULL",
+                [(contact, campaign) for (contact,) in rows],
+            )
+        if not rows:
+            return
+        after = rows[-1][0]
+        time.sleep(0.003)
+
+
+def make_list(connection: sqlite3.Connection, name: str, at: float, title: str = "") -> None:
+    """Make the list if there is none of that name. Part of the caller's transaction.
+
+    Raises:
+        Conflict: the name is no possible name.
+    """
+    _check_name("list", name)
+    connection.execute(
+        "INSERT INTO lists (id, title, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        (name, title, at),
+    )
+
+
+def add_agent(connection: sqlite3.Connection, card: AgentCard) -> bool:
+    """Keep the agent's card; return whether it is new or changed. The agent's state stays.
+
+    Raises:
+        Conflict: the phone belongs to another agent, or the id is no possible name.
+        NotInStore: a campaign of the card is not known.
+        JournalError: the journal cannot be written.
+    """
+    _check_name("agent", card.id)
+    with transaction(connection):
+        other = connection.execute(
+            "SELECT id FROM agents WHERE phone = ? AND id <> ?", (card.phone, card.id)
+        ).fetchone()
+        if other:
+            raise Conflict(f"The phone {card.phone} belongs to agent {other[0]!r} already.")
+        for campaign in card.campaigns:
+            if not connection.execute("SELECT 1 FROM campaigns WHERE id = ?", (campaign,)).fetchone():
+                raise NotInStore(
+                    f"Agent {card.id!r} names the campaign {campaign!r}, which was never applied."
+                )
+        row = connection.execute(f"SELECT {CARD_COLUMNS} FROM agents WHERE id = ?", (card.id,)).fetchone()
+        if row is not None and card_from_row(row) == card:
+            return False
+        connection.execute(
+            f"INSERT INTO agents ({CARD_COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " name = excluded.name, phone = excluded.phone, leg = excluded.leg, campaigns = excluded.campaigns",
+            card_to_row(card),
+        )
+    return True
+
+
+def load_campaigns(connection: sqlite3.Connection) -> list[StoredCampaign]:
+    """All campaigns, those of lower priority number first."""
+    return [
+        StoredCampaign(
+            campaign=msgspec.json.decode(settings, type=Campaign),
+            state=CampaignState(state),
+            state_at=state_at,
+        )
+        for settings, state, state_at in connection.execute(
+            "SELECT settings, state, state_at FROM campaigns ORDER BY priority, id"
+        )
+    ]
+
+
+def load_campaign(connection: sqlite3.Connection, campaign: str) -> StoredCampaign:
+    """One campaign.
+
+    Raises:
+        NotInStore: there is none of that id; the message names those that are.
+    """
+    found = load_campaigns(connection)
+    for one in found:
+        if one.campaign.id == campaign:
+            return one
+    known = ", ".join(one.campaign.id for one in found) or "none"
+    raise NotInStore(f"There is no campaign {campaign!r} (there are: {known}).")
+
+
+def load_trunks(connection: sqlite3.Connection) -> list[Trunk]:
+    """All trunks by id."""
+    rows = connection.execute("SELECT settings FROM trunks ORDER BY id")
+    return [msgspec.json.decode(settings, type=Trunk) for (settings,) in rows]
+
+
+def load_agents(connection: sqlite3.Connection) -> list[StoredAgent]:
+    """All agents by id."""
+    cards = connection.execute(f"SELECT {CARD_COLUMNS}, {AGENT_COLUMNS} FROM agents ORDER BY id")
+    width = len(CARD_FIELDS)
+    return [
+        StoredAgent(card=card_from_row(tuple(row)[:width]), agent=agent_from_row(tuple(row)[width:]))
+        for row in cards
+    ]
+
+
+def list_rows(connection: sqlite3.Connection, what: str) -> list[dict[str, Any]]:
+    """Plain rows for a listing of ``campaigns``, ``trunks``, ``agents`` or ``lists``."""
+    found = connection.execute(_LISTINGS[what])
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+_LISTINGS = {
+    "campaigns": (
+        "SELECT id, title, state, mode, priority, trunk,"
+        " (SELECT group_concat(list, ', ') FROM campaign_lists l WHERE l.campaign = campaigns.id) AS lists,"
+        " (SELECT count(*) FROM leads l WHERE l.campaign = campaigns.id AND l.finished IS NULL) AS leads_unfinished,"
+        " (SELECT count(*) FROM leads l WHERE l.campaign = campaigns.id AND l.finished IS NOT NULL) AS leads_finished"
+        " FROM campaigns ORDER BY priority, id"
+    ),
+    "trunks": (
+        "SELECT id, host, json_extract(settings, '$.port') AS port,"
+        " json_extract(settings, '$.transport') AS transport,"
+        " json_extract(settings, '$.channels_max') AS channels_max,"
+        " json_extract(settings, '$.calls_per_second_max') AS calls_per_second_max"
+        " FROM trunks ORDER BY id"
+    ),
+    "agents": "SELECT id, name, phone, leg, campaigns, state, reason, since FROM agents ORDER BY id",
+    "lists": (
+        "SELECT id, title, created_at, (SELECT count(*) FROM contacts c WHERE c.list = lists.id) AS contacts"
+        " FROM lists ORDER BY id"
+    ),
+}

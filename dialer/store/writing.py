@@ -1,0 +1,156 @@
+"""What a decision leaves behind: its events, and its ``Save...`` commands, as rows.
+
+Runs inside the caller's transaction. Everything here may be done twice without harm: the second
+time leaves what the first time left.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from dialer.core.commands import Command, SaveAgent, SaveCall, SaveCampaignState, SaveLead
+from dialer.core.events import Event, RecordingMissing, RecordingStored
+from dialer.core.ids import AttemptId
+from dialer.core.values import Agent, Call
+from dialer.store.errors import JournalRefused
+from dialer.store.rows import UPDATE_AGENT, UPSERT_CALL, agent_to_row, call_to_row
+from dialer.store.schema import PRIORITY_AGAIN
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write(connection: sqlite3.Connection, events: Sequence[Event], commands: Sequence[Command]) -> None:
+    """Write *events* and *commands* (those that are no ``Save...`` are only noted).
+
+    ``Save...`` commands are not noted in ``events`` besides: they follow from the events by
+    replay, and the tables hold what they say.
+    """
+    _note(connection, events, commands)
+    _save_calls(connection, commands)
+    for command in commands:
+        match command:
+            case SaveLead():
+                _save_lead(connection, command)
+            case SaveAgent():
+                _save_agent(connection, command.agent)
+            case SaveCampaignState():
+                _save_campaign_state(connection, command)
+            case _:
+                pass
+    for event in events:
+        if isinstance(event, RecordingStored | RecordingMissing):
+            _save_recording(connection, event)
+
+
+def _note(connection: sqlite3.Connection, events: Sequence[Event], commands: Sequence[Command]) -> None:
+    at = events[0].at if events else None
+    rows: list[tuple[float | None, str, str, str]] = [
+        (event.at, "event", type(event).__name__, _encode(event).decode()) for event in events
+    ]
+    rows += [
+        (at, "command", type(command).__name__, _encode(command).decode())
+        for command in commands
+        if not isinstance(command, SaveCall | SaveLead | SaveAgent | SaveCampaignState)
+    ]
+    if rows:
+        connection.executemany(
+            "INSERT INTO events (at, kind, name, body) VALUES (coalesce(?, unixepoch()), ?, ?, ?)",
+            rows,
+        )
+
+
+def _save_calls(connection: sqlite3.Connection, commands: Iterable[Command]) -> None:
+    # Of several saves of one attempt in one transaction only the last leaves a trace. The order
+    # of first appearance stays: an attempt that failed frees its ordinal for the one after it.
+    last: dict[AttemptId, Call] = {}
+    for command in commands:
+        if isinstance(command, SaveCall):
+            last[command.call.attempt] = command.call
+    if last:
+        connection.executemany(UPSERT_CALL, [call_to_row(call) for call in last.values()])
+
+
+def _save_lead(connection: sqlite3.Connection, save: SaveLead) -> None:
+    found = connection.execute(
+        "UPDATE leads SET ordinal = ?, due = ?, next_phone = ?, finished = ?, priority = ? WHERE id = ?",
+        (save.ordinal, save.due, save.next_phone, save.finished, PRIORITY_AGAIN, save.lead),
+    )
+    if not found.rowcount:
+        raise JournalRefused(f"There is no lead {save.lead} to save.")
+    if save.bad_phone is not None:
+        connection.execute("UPDATE phones SET is_bad = 1 WHERE id = ?", (save.bad_phone,))
+
+
+def _save_agent(connection: sqlite3.Connection, agent: Agent) -> None:
+    if not connection.execute(UPDATE_AGENT, agent_to_row(agent)).rowcount:
+        raise JournalRefused(f"There is no agent {agent.id!r} to save.")
+    present = connection.execute(
+        "SELECT id, state, reason, began_at FROM agent_states WHERE agent = ? AND ended_at IS NULL",
+        (agent.id,),
+    ).fetchone()
+    if present is not None:
+        number, state, reason, began_at = present
+        if (state, reason, began_at) == (agent.state, agent.reason, agent.since):
+            return
+        if agent.since < began_at:
+            return  # an old save written again: the history knows better
+        connection.execute("UPDATE agent_states SET ended_at = ? WHERE id = ?", (agent.since, number))
+    again = connection.execute(
+        "UPDATE agent_states SET ended_at = NULL WHERE agent = ? AND began_at = ? AND state = ? AND reason = ?",
+        (agent.id, agent.since, agent.state, agent.reason),
+    )
+    if not again.rowcount:
+        connection.execute(
+            "INSERT INTO agent_states (agent, state, reason, attempt, began_at) VALUES (?, ?, ?, ?, ?)",
+            (agent.id, agent.state, agent.reason, agent.attempt, agent.since),
+        )
+
+
+def _save_campaign_state(connection: sqlite3.Connection, save: SaveCampaignState) -> None:
+    row = connection.execute(
+        "SELECT state, state_at FROM campaigns WHERE id = ?", (save.campaign,)
+    ).fetchone()
+    if row is None:
+        raise JournalRefused(f"There is no campaign {save.campaign!r} to save.")
+    if row == (save.state, save.at):
+        return
+    connection.execute(
+        "UPDATE campaigns SET state = ?, state_at = ? WHERE id = ?", (save.state, save.at, save.campaign)
+    )
+    connection.execute(
+        "INSERT INTO campaign_states (campaign, state, at) SELECT ?1, ?2, ?3 WHERE NOT EXISTS"
+        " (SELECT 1 FROM campaign_states WHERE campaign = ?1 AND at = ?3 AND state = ?2)",
+        (save.campaign, save.state, save.at),
+    )
+
+
+def _save_recording(connection: sqlite3.Connection, event: RecordingStored | RecordingMissing) -> None:
+    # A file whose attempt the journal does not know must not hold up a decision: the event is
+    # noted, and the row is left out. What is stored is never replaced by "missing".
+    if isinstance(event, RecordingStored):
+        connection.execute(
+            "INSERT INTO recordings (attempt, path, started_at, length_s, size_bytes, sha256, missing, noted_at)"
+            " SELECT ?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7 WHERE EXISTS (SELECT 1 FROM attempts WHERE attempt = ?1)"
+            " ON CONFLICT (attempt) DO UPDATE SET path = excluded.path, started_at = excluded.started_at,"
+            " length_s = excluded.length_s, size_bytes = excluded.size_bytes, sha256 = excluded.sha256,"
+            " missing = NULL, noted_at = excluded.noted_at",
+            (
+                event.attempt,
+                event.path,
+                event.started_at,
+                event.length_s,
+                event.size_bytes,
+                event.sha256,
+                event.at,
+            ),
+        )
+    else:
+        connection.execute(
+            "INSERT INTO recordings (attempt, missing, noted_at)"
+            " SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM attempts WHERE attempt = ?1)"
+            " ON CONFLICT (attempt) DO NOTHING",
+            (event.attempt, event.reason, event.at),
+        )

@@ -1,0 +1,153 @@
+"""Fixtures for tests that need the real servers: one Asterisk and one Valkey for the whole session.
+
+Both are started by the project's own code, on free ports of the loopback address and in a temporary
+folder, from a loop in a thread that lives as long as the session (the servers die with that thread).
+Without an Asterisk on the machine the tests that want one are skipped, unless OBZVON_REQUIRE_ASTERISK
+is set, as ``./dev test`` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import threading
+from collections.abc import Coroutine, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from dialer.core.values import Trunk
+from dialer.engine.embedded import (
+    AsteriskInstall,
+    EmbeddedAsterisk,
+    EmbeddedError,
+    EmbeddedRedis,
+    choose_ports,
+    find_asterisk,
+)
+from dialer.engine.ports import is_free
+from dialer.pbx.render import PhoneLine, TrunkLine
+
+T = TypeVar("T")
+
+PHONES = tuple(f"1{number:02}" for number in range(1, 11))
+
+
+class LoopThread:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T], within_s: float = 60.0) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+class LiveAsterisk:
+    """The session's Asterisk, for use from tests of both kinds.
+
+    At first it has one trunk, ``lab``, that leads to UDP port *trunk_port* of the loopback address,
+    where nobody listens until the test does; and the phones 101 to 110 with *phone_secret*.
+    """
+
+    def __init__(
+        self, server: EmbeddedAsterisk, thread: LoopThread, trunk_port: int, phone_secret: str
+    ) -> None:
+        self.server = server
+        self.folder = server.folder
+        self.ari_url = server.ari_url
+        self.ari_user = server.ari_user
+        self.ari_password = server.ari_password
+        self.sip_port = server.sip_port
+        self.log_path = server.log_path
+        self.trunk_port = trunk_port
+        self.phone_secret = phone_secret
+        self._thread = thread
+
+    def run_cli(self, command: str) -> str:
+        return self._thread.run(self.server.run_cli(command))
+
+    def apply_lines(self, trunks: Iterable[TrunkLine], phones: Iterable[PhoneLine]) -> None:
+        self._thread.run(self.server.apply_lines(trunks, phones))
+
+
+@pytest.fixture(scope="session")
+def loop_thread() -> Iterator[LoopThread]:
+    thread = LoopThread()
+    yield thread
+    thread.close()
+
+
+@pytest.fixture(scope="session")
+def asterisk_install() -> AsteriskInstall:
+    """The machine's Asterisk; skips the test where there is none."""
+    try:
+        return find_asterisk()
+    except EmbeddedError as error:
+        if os.environ.get("OBZVON_REQUIRE_ASTERISK"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def asterisk_home(
+    asterisk_install: AsteriskInstall, tmp_path_factory: pytest.TempPathFactory, loop_thread: LoopThread
+) -> Iterator[LiveAsterisk]:
+    """The session's Asterisk. A test that changes trunks or phones puts them back."""
+    ports = choose_ports()
+    trunk_port = next(port for port in range(ports.sip + 1, 16500) if is_free(port, udp=True, tcp=True))
+    phone_secret = secrets.token_urlsafe(12)
+    server = EmbeddedAsterisk(
+        asterisk_install,
+        tmp_path_factory.mktemp("asterisk"),
+        ari_password=secrets.token_urlsafe(18),
+        ports=ports,
+        trunks=[
+            TrunkLine(trunk=Trunk(id="lab", host="127.0.0.1", port=trunk_port, options_interval_s=0))  # type: ignore[arg-type]
+        ],
+        phones=[PhoneLine(extension=extension, secret=phone_secret) for extension in PHONES],
+    )
+    loop_thread.run(server.start())
+    yield LiveAsterisk(server, loop_thread, trunk_port, phone_secret)
+    loop_thread.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def redis_server(
+    tmp_path_factory: pytest.TempPathFactory, loop_thread: LoopThread
+) -> Iterator[EmbeddedRedis]:
+    """The session's Redis (Valkey), shared by tests: use keys of your own, or ``redis_url``."""
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    loop_thread.run(server.start())
+    yield server
+    loop_thread.run(server.stop())
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis, loop_thread: LoopThread) -> str:
+    """The address of a Redis that is empty when the test begins."""
+
+    async def wipe() -> None:
+        reader, writer = await asyncio.open_unix_connection(str(redis_server.socket))
+        writer.write(b"FLUSHALL\r\n")
+        await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+    loop_thread.run(wipe())
+    return redis_server.url
+
+
+@pytest.fixture
+def short_tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary folder with a short path, for Unix sockets."""
+    return tmp_path_factory.mktemp("s")

@@ -1,0 +1,132 @@
+"""A home folder, and neighbours that say what a test wants them to say."""
+
+from __future__ import annotations
+
+import json
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import main
+from dialer.office.setup import make_home
+
+Answers = dict[str, tuple[int, Any]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A fresh home folder."""
+    make_home(tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def dialer(home: Path) -> Callable[..., Result]:
+    """Call the command line with *home* as the home folder."""
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(main, ["--home", str(home), *words], prog_name="dialer")
+
+    return call
+
+
+class Neighbour:
+    """An HTTP server: *answers* by ``METHOD path``; *asked* holds what came. Unknown paths are 404."""
+
+    def __init__(self) -> None:
+        self.answers: Answers = {}
+        self.asked: list[str] = []
+        self.bodies: list[Any] = []
+        self.url = ""
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        neighbour = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                key = f"{self.command} {self.path.split('?')[0]}"
+                neighbour.asked.append(key)
+                neighbour.bodies.append(json.loads(body) if body else None)
+                status, answer = neighbour.answers.get(key, (404, {"error": "no such thing"}))
+                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            setattr(Handler, f"do_{method}", Handler._answer)
+        return Handler
+
+
+class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        request, _ = super().get_request()
+        return request, ("test", 0)
+
+
+def _run(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def engine(home: Path) -> Iterator[Neighbour]:
+    """Somebody who answers on the engine's socket."""
+    neighbour = Neighbour()
+    neighbour.answers["POST /v1/reload"] = (200, {})
+    for _ in _run(_UnixServer(str(home / "run" / "engine.sock"), neighbour.handler())):
+        yield neighbour
+
+
+@pytest.fixture
+def asterisk() -> Iterator[Neighbour]:
+    """Somebody who answers as ARI does, and lets our user give orders."""
+    neighbour = Neighbour()
+    neighbour.answers["GET /ari/asterisk/info"] = (200, {"system": {"version": "22.10.1"}})
+    neighbour.answers["GET /ari/applications/obzvon"] = (200, {"name": "obzvon"})
+    neighbour.answers["GET /ari/endpoints/PJSIP"] = (200, [])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), neighbour.handler())
+    server.daemon_threads = True
+    neighbour.url = f"http://127.0.0.1:{server.server_address[1]}/ari"
+    for _ in _run(server):
+        yield neighbour
+
+
+@pytest.fixture
+def sip_peer() -> Iterator[tuple[int, list[bytes]]]:
+    """A UDP port where somebody answers OPTIONS with 200, after losing the first."""
+    came: list[bytes] = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, line = self.request
+            came.append(data)
+            if len(came) > 1:
+                line.sendto(b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", self.client_address)
+
+    server = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    for _ in _run(server):
+        yield server.server_address[1], came

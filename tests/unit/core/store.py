@@ -1,0 +1,118 @@
+"""A store in memory that keeps the journal's promises, as far as the floor may rely on them.
+
+It refuses what the journal refuses (a second attempt of one ordinal), never hands out a lead with an
+open attempt, and works out from the saved attempts what was tried: from what was saved and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from dialer.core.commands import AnyCommand, SaveAgent, SaveCall, SaveCampaignState, SaveLead
+from dialer.core.ids import AgentId, AttemptId, CampaignId, LeadId, PhoneId
+from dialer.core.values import Agent, Call, CallState, CampaignState, Lead, Result
+
+
+class Store:
+    """Leads, attempts, agents and campaign states, as saved."""
+
+    def __init__(self, leads: Iterable[Lead] = ()) -> None:
+        self.leads: dict[LeadId, Lead] = {}
+        self.finished: dict[LeadId, str] = {}
+        self.calls: dict[AttemptId, Call] = {}
+        self.agents: dict[AgentId, Agent] = {}
+        self.states: dict[CampaignId, CampaignState] = {}
+        self.bad_phones: set[PhoneId] = set()
+        self.add(*leads)
+
+    def add(self, *leads: Lead) -> None:
+        """More contacts for their campaigns."""
+        self.leads |= {lead.id: lead for lead in leads}
+
+    def save(self, commands: Iterable[AnyCommand]) -> None:
+        """Write the saves among *commands*; asserts what the journal would refuse."""
+        for command in commands:
+            match command:
+                case SaveCall(call=call):
+                    self._save_call(call)
+                case SaveLead():
+                    self._save_lead(command)
+                case SaveAgent(agent=agent):
+                    self.agents[agent.id] = agent
+                case SaveCampaignState(campaign=campaign, state=state):
+                    self.states[campaign] = state
+                case _:
+                    pass
+
+    def _save_call(self, call: Call) -> None:
+        before = self.calls.get(call.attempt)
+        if before is None:
+            same = [one for one in self.of_lead(call.lead) if one.ordinal == call.ordinal and _counts(one)]
+            assert not same, f"a second attempt of one ordinal: {call} after {same}"
+            assert call.lead not in self.finished, f"dialed though finished: {call}"
+            due = self.leads[call.lead].due
+            assert call.created_at >= due, f"dialed {due - call.created_at} s before it was due: {call}"
+        elif before.result is not None:
+            assert call.result is before.result, f"{before.result} became {call.result}"
+        self.calls[call.attempt] = call
+
+    def _save_lead(self, save: SaveLead) -> None:
+        lead = self.leads[save.lead]
+        assert (save.due is None) == (save.finished is not None)
+        assert save.ordinal >= lead.ordinal, f"the ordinal went back: {save}"
+        if save.bad_phone is not None:
+            self.bad_phones.add(save.bad_phone)
+        self.finished.pop(lead.id, None)
+        if save.finished is not None:
+            self.finished[lead.id] = save.finished
+        self.leads[lead.id] = msgspec.structs.replace(
+            lead, ordinal=save.ordinal, next_phone=save.next_phone, due=save.due or 0.0
+        )
+
+    def of_lead(self, lead: LeadId) -> list[Call]:
+        """The lead's attempts, oldest first."""
+        return [call for call in self.calls.values() if call.lead == lead]
+
+    def fetch(self, campaign: CampaignId, limit: int, at: float) -> tuple[list[Lead], bool]:
+        """As the journal answers ``FetchLeads``: leads that are due, and whether any is unfinished."""
+        rest = [
+            lead for lead in self.leads.values() if lead.campaign == campaign and lead.id not in self.finished
+        ]
+        due = [lead for lead in rest if lead.due <= at and not any(map(_is_open, self.of_lead(lead.id)))]
+        due.sort(key=lambda lead: (lead.ordinal == 0, lead.due, lead.id))
+        return [self.lead(lead.id) for lead in due[:limit]], bool(rest)
+
+    def lead(self, lead_id: LeadId, before: int = 2**31) -> Lead:
+        """The lead with what was tried on each number before the attempt *before*."""
+        lead = self.leads[lead_id]
+        calls = [call for call in self.of_lead(lead_id) if call.ordinal < before and _counts(call)]
+        phones = tuple(
+            msgspec.structs.replace(
+                phone,
+                tried=tuple(call.result for call in calls if call.phone == phone.id and call.result),
+                is_bad=phone.id in self.bad_phones,
+            )
+            for phone in lead.phones
+        )
+        return msgspec.structs.replace(lead, phones=phones, ordinal=min(lead.ordinal, before - 1))
+
+    def open(self) -> list[tuple[Call, Lead]]:
+        """Attempts that had not ended, each with its lead as it was: what a restart takes up."""
+        calls = [call for call in self.calls.values() if _is_open(call)]
+        return [(call, self.lead(call.lead, before=call.ordinal)) for call in calls]
+
+    def last(self) -> list[tuple[Call, Lead]]:
+        """Ended attempts of which an agent may still give the result."""
+        names = {agent.last_attempt for agent in self.agents.values()}
+        calls = [call for call in self.calls.values() if call.attempt in names and not _is_open(call)]
+        return [(call, self.lead(call.lead, before=call.ordinal)) for call in calls]
+
+
+def _is_open(call: Call) -> bool:
+    return call.state is not CallState.ENDED
+
+
+def _counts(call: Call) -> bool:
+    return call.result is not Result.FAILED

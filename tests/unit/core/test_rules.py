@@ -1,0 +1,252 @@
+"""What a hang-up cause means, when a lead is dialed again, and on which number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from dialer.core import rules
+from dialer.core.ids import AttemptId, CampaignId, PhoneId
+from dialer.core.values import Call, CallState, Campaign, Lead, OperatorResult, Result, RetryRule
+from tests.unit.core.world import campaign, lead
+
+AT = 5000.0
+A, B, C = "+70000001", "+70000002", "+70000003"
+
+
+def a_call(of: Lead, result: Result | None = None, *, phone: int = 0, **changes: Any) -> Call:
+    """An attempt of the lead on its number in the place *phone*."""
+    call = Call(
+        attempt=AttemptId("a00000000000000000001"),
+        campaign=CampaignId("spring"),
+        lead=of.id,
+        contact=of.contact,
+        phone=of.phones[phone].id,
+        number=of.phones[phone].number,
+        ordinal=of.ordinal + 1,
+        trunk="t",  # type: ignore[arg-type]
+        created_at=AT - 10,
+        result=result,
+    )
+    return msgspec.structs.replace(call, **changes)
+
+
+# -- what a cause means -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cause", "sip", "result"),
+    [
+        (17, 486, Result.BUSY),
+        (17, None, Result.BUSY),
+        (None, 486, Result.BUSY),
+        (17, 600, Result.BUSY),
+        (19, 480, Result.NO_ANSWER),
+        (18, 408, Result.NO_ANSWER),
+        (1, 404, Result.INVALID),
+        (22, 410, Result.INVALID),
+        (28, 484, Result.INVALID),
+        (1, 604, Result.INVALID),
+        (21, 603, Result.DECLINED),
+        (21, 607, Result.DECLINED),
+        (34, 503, Result.CONGESTION),
+        (42, None, Result.CONGESTION),
+        (3, None, Result.NO_ROUTE),
+        (27, 502, Result.NO_ROUTE),
+        (0, 488, Result.NO_ROUTE),
+        (16, None, Result.NO_ROUTE),
+        (20, 480, Result.NO_ANSWER),
+        # 480 is said of much; a cause that says more goes before it
+        (17, 480, Result.BUSY),
+        (1, 480, Result.INVALID),
+        (None, None, Result.LOST),
+    ],
+)
+def test_how_a_call_that_was_not_answered_ended(cause: int | None, sip: int | None, result: Result) -> None:
+    assert rules.classify(a_call(lead(1)), cause, sip) is result
+
+
+@pytest.mark.parametrize(("cause", "sip"), [(0, None), (16, None), (17, 486), (34, 503), (None, None)])
+def test_after_the_answer_only_the_join_decides(cause: int | None, sip: int | None) -> None:
+    answered = a_call(lead(1), answered_at=AT - 5)
+    assert rules.classify(answered, cause, sip) is Result.ABANDONED
+    connected = msgspec.structs.replace(answered, connected_at=AT - 4)
+    assert rules.classify(connected, cause, sip) is Result.TALKED
+
+
+@pytest.mark.parametrize(
+    ("cause", "sip", "result"),
+    [
+        (16, None, Result.NO_ANSWER),
+        (16, 487, Result.NO_ANSWER),
+        (19, 480, Result.NO_ANSWER),
+        (127, 500, Result.NO_ANSWER),
+        (17, 486, Result.BUSY),
+        (21, 603, Result.DECLINED),
+        (1, 404, Result.INVALID),
+        (34, 503, Result.CONGESTION),
+    ],
+)
+def test_our_own_cancel_is_no_answer_unless_a_plain_refusal_crossed_it(
+    cause: int, sip: int | None, result: Result
+) -> None:
+    ending = a_call(lead(1), state=CallState.ENDING, ending="no_answer", rang_at=AT - 30)
+    assert rules.classify(ending, cause, sip) is result
+
+
+def test_a_channel_that_vanished_is_lost_unless_we_were_hanging_up_a_phone_that_rang() -> None:
+    call = a_call(lead(1), ending="no_answer")
+    assert rules.classify(call, None, None) is Result.LOST
+    assert rules.classify(msgspec.structs.replace(call, rang_at=AT), None, None) is Result.NO_ANSWER
+    assert rules.classify(a_call(lead(1), rang_at=AT), None, None) is Result.LOST
+
+
+# -- when again, and where ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "again_s"),
+    [(Result.BUSY, 180), (Result.NO_ANSWER, 600), (Result.CONGESTION, 120), (Result.LOST, 600)],
+)
+def test_the_customers_defaults(result: Result, again_s: float) -> None:
+    one = lead(1)
+    after = rules.recycle(one, a_call(one, result), campaign(), AT)
+    assert (after.due, after.finished, after.lead.ordinal) == (AT + again_s, None, 1)
+    assert after.lead.phones[0].tried == (result,)
+
+
+def test_three_attempts_and_no_more() -> None:
+    one = lead(1)
+    for attempt in (1, 2, 3):
+        after = rules.recycle(one, a_call(one, Result.NO_ANSWER), campaign(), AT)
+        assert after.lead.ordinal == attempt
+        one = after.lead
+    assert (after.due, after.finished) == (None, "no_number_left")
+    assert rules.pick_phone(one, campaign()) is None
+
+
+def test_a_rule_may_allow_fewer_attempts_of_one_result_than_the_campaign_of_all() -> None:
+    rule = campaign(attempts=5, retry={Result.BUSY: RetryRule(attempts=1, again_s=60, phone="same")})
+    one = lead(1)
+    after = rules.recycle(one, a_call(one, Result.BUSY), rule, AT)
+    assert after.finished == "no_number_left"
+
+
+def test_a_rule_may_finish_the_lead() -> None:
+    rule = campaign(retry={Result.DECLINED: RetryRule(again_s=None)})
+    one = lead(1, A, B)
+    after = rules.recycle(one, a_call(one, Result.DECLINED), rule, AT)
+    assert (after.due, after.finished) == (None, "declined")
+
+
+def test_busy_is_tried_again_on_the_same_number_and_no_answer_on_the_next() -> None:
+    one = lead(1, A, B, C)
+    busy = rules.recycle(one, a_call(one, Result.BUSY), campaign(), AT)
+    assert numbers(busy.lead, campaign()) == A
+    silent = rules.recycle(one, a_call(one, Result.NO_ANSWER), campaign(), AT)
+    assert numbers(silent.lead, campaign()) == B
+    last = rules.recycle(one, a_call(one, Result.NO_ANSWER, phone=2), campaign(), AT)
+    assert numbers(last.lead, campaign()) == A, "the circle begins anew"
+
+
+def numbers(of: Lead, rule: Campaign) -> str | None:
+    phone = rules.pick_phone(of, rule)
+    return phone.number if phone else None
+
+
+def test_a_number_that_is_used_up_is_passed_over() -> None:
+    one = lead(1, A, B)
+    phones = (msgspec.structs.replace(one.phones[0], tried=(Result.BUSY,) * 3), one.phones[1])
+    one = msgspec.structs.replace(one, phones=phones, next_phone=one.phones[0].id)
+    assert numbers(one, campaign()) == B
+    after = rules.recycle(one, a_call(one, Result.BUSY, phone=1), campaign(), AT)
+    assert numbers(after.lead, campaign()) == B
+    after = rules.recycle(one, a_call(one, Result.NO_ANSWER, phone=1), campaign(), AT)
+    assert numbers(after.lead, campaign()) == B, "it is the only one left"
+
+
+def test_a_bad_number_is_never_dialed_again_and_the_next_is_dialed_at_once() -> None:
+    one = lead(1, A, B)
+    after = rules.recycle(one, a_call(one, Result.INVALID), campaign(), AT)
+    assert (after.due, after.bad_phone, numbers(after.lead, campaign())) == (AT, one.phones[0].id, B)
+    after = rules.recycle(after.lead, a_call(after.lead, Result.INVALID, phone=1), campaign(), AT)
+    assert (after.finished, after.bad_phone) == ("no_number_left", one.phones[1].id)
+
+
+def test_attempts_per_contact_count_over_all_numbers() -> None:
+    rule = campaign(attempts_per_contact=2)
+    one = lead(1, A, B, C)
+    one = rules.recycle(one, a_call(one, Result.NO_ANSWER), rule, AT).lead
+    assert numbers(one, rule) == B
+    after = rules.recycle(one, a_call(one, Result.NO_ANSWER, phone=1), rule, AT)
+    assert after.finished == "no_number_left"
+
+
+def test_kinds_of_phone_have_the_campaigns_order_and_then_the_contacts_own() -> None:
+    one = lead(1, A, B, C)  # main, mobile, work
+    ordered = [p.kind for p in rules.phones_in_order(one, campaign(phone_kinds=("work",)))]
+    assert ordered == ["work", "main", "mobile"]
+    assert numbers(one, campaign(phone_kinds=("mobile", "work"))) == B
+
+
+def test_the_promised_number_goes_first_while_it_may_be_dialed() -> None:
+    one = lead(1, A, B)
+    assert numbers(msgspec.structs.replace(one, next_phone=one.phones[1].id), campaign()) == B
+    assert numbers(msgspec.structs.replace(one, next_phone=PhoneId(99)), campaign()) == A
+
+
+def test_a_call_that_was_never_placed_counts_for_nothing_but_the_lead_rests() -> None:
+    one = lead(1, A, ordinal=1)
+    after = rules.recycle(one, a_call(one, Result.FAILED), campaign(), AT)
+    assert (after.due, after.lead.ordinal, after.lead.phones[0].tried) == (AT + 60, 1, ())
+
+
+# -- what the operator says ---------------------------------------------------------------
+
+
+def test_a_conversation_finishes_the_lead_on_all_its_numbers() -> None:
+    one = lead(1, A, B)
+    after = rules.recycle(one, a_call(one, Result.TALKED), campaign(), AT)
+    assert (after.due, after.finished) == (None, "talked")
+    after = rules.recycle(one, a_call(one, Result.TALKED, operator_result="order"), campaign(), AT)
+    assert after.finished == "order"
+
+
+def test_an_operator_may_ask_for_another_call() -> None:
+    one = lead(1, A, B)
+    after = rules.recycle(one, a_call(one, Result.TALKED, operator_result="busy"), campaign(), AT)
+    assert (after.due, numbers(after.lead, campaign())) == (AT + 180, A)
+
+
+def test_an_operator_may_say_that_the_number_is_wrong() -> None:
+    one = lead(1, A, B)
+    wrong = a_call(one, Result.TALKED, operator_result="wrong_information")
+    after = rules.recycle(one, wrong, campaign(), AT)
+    assert (after.due, after.bad_phone, numbers(after.lead, campaign())) == (AT, one.phones[0].id, B)
+    alone = lead(1, A)
+    after = rules.recycle(alone, a_call(alone, Result.TALKED, operator_result="wrong_information"), campaign(), AT)
+    assert after.finished == "no_number_left"
+
+
+def test_a_result_that_the_campaign_no_longer_knows_finishes_the_lead() -> None:
+    one = lead(1)
+    after = rules.recycle(one, a_call(one, Result.TALKED, operator_result="busy"), own_results(), AT)
+    assert after.finished == "talked"
+
+
+def own_results() -> Campaign:
+    return campaign(results=(OperatorResult(code="1", name="survey", title="Survey"),))
+
+
+def test_a_campaign_may_have_its_own_results_and_reasons() -> None:
+    assert [one.code for one in rules.operator_results(campaign())] == list("1234567")
+    assert [one.name for one in rules.operator_results(own_results())] == ["survey"]
+    assert rules.operator_result(own_results(), "order") is None
+    assert rules.pause_reasons(None)["1"] == "break"
+    assert rules.pause_reasons(campaign(pause_reasons={"9": "prayer"})) == {"9": "prayer"}
+
+
+def test_every_result_that_is_no_conversation_has_a_default_rule() -> None:
+    assert set(rules.DEFAULT_RETRY) == set(Result) - {Result.TALKED, Result.FAILED}

@@ -1,0 +1,267 @@
+"""Every good file is read, and every mistake of every bad file has its one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import jsonschema  # type: ignore[import-untyped]
+import msgspec
+import pytest
+
+from dialer.core.ids import CampaignId, TrunkId
+from dialer.core.rules import DEFAULT_RETRY
+from dialer.core.values import Campaign, OperatorResult, Result, RetryRule, Trunk
+from dialer.pbx import render
+from dialer.store import documents, files
+from dialer.store.files import BadFile
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "files"
+KINDS = ("system", "trunk", "campaign", "secrets")
+
+
+def read(file: Path, home: Path) -> object:
+    """Read *file* as the kind that its name begins with, from within the folder *home*."""
+    kind = file.name.split("-")[0]
+    target = home / {"system": "obzvon.toml", "secrets": "secrets.toml"}.get(kind, file.name)
+    shutil.copy(file, target)
+    target.chmod(0o600)
+    match kind:
+        case "system":
+            return files.load_system(home)
+        case "trunk":
+            return files.load_trunk(target)
+        case "campaign":
+            return files.load_campaign(target)
+    return files.load_secrets(home, {})
+
+
+@pytest.mark.parametrize("file", sorted((DATA / "good").iterdir()), ids=lambda file: file.stem)
+def test_a_good_file_is_read(file: Path, tmp_path: Path) -> None:
+    assert read(file, tmp_path) is not None
+
+
+@pytest.mark.parametrize("file", sorted((DATA / "bad").iterdir()), ids=lambda file: file.stem)
+def test_each_mistake_of_a_bad_file_has_its_line(file: Path, tmp_path: Path) -> None:
+    expected = [
+        line.removeprefix("# expect")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.startswith("# expect")
+    ]
+    with pytest.raises(BadFile) as caught:
+        read(file, tmp_path)
+    told = [line.removeprefix(caught.value.file) for line in str(caught.value).splitlines()]
+    assert told == expected
+
+
+def test_each_kind_has_good_and_bad_examples() -> None:
+    for folder in ("good", "bad"):
+        assert {file.name.split("-")[0] for file in (DATA / folder).iterdir()} == set(KINDS)
+
+
+def test_a_full_campaign_is_understood(tmp_path: Path) -> None:
+    campaign = read(DATA / "good" / "campaign-full.toml", tmp_path)
+    assert campaign == Campaign(
+        id=CampaignId("spring"),
+        title="Весна: интернет и ТВ",
+        lists=("spring", "winter_rest"),
+        trunk=TrunkId("carrier"),
+        caller_id="+74950000001",
+        priority=10,
+        lines_max=40,
+        ring_agent="at_ring",
+        ring_s=25.0,
+        wait_s=1.5,
+        wrap_up_s=30.0,
+        agent_ring_s=12.0,
+        attempts=4,
+        attempts_per_contact=9,
+        phone_kinds=("mobile", "home"),
+        retry={
+            Result.BUSY: RetryRule(attempts=3, again_s=240.0, phone="same"),
+            Result.DECLINED: RetryRule(attempts=1, again_s=None, phone="next"),
+        },
+        results=(
+            OperatorResult(code="1", name="order", title="Заказ"),
+            OperatorResult(code="2", name="later", title="Перезвонить", again_s=86400.0),
+            OperatorResult(
+                code="3", name="wrong", title="Не тот человек", is_contact=False, is_bad_number=True
+            ),
+        ),
+        pause_reasons={"1": "tea", "2": "lunch"},
+        record=False,
+    )
+
+
+def test_a_full_trunk_and_settings_are_understood(tmp_path: Path) -> None:
+    assert read(DATA / "good" / "trunk-full.toml", tmp_path) == Trunk(
+        id=TrunkId("carrier-2"),
+        host="192.0.2.10",
+        port=5080,
+        transport="tcp",
+        username="alpha.beta",
+        register=True,
+        codecs=("g722", "alaw"),
+        number_format="e164",
+        caller_id="+74950000000",
+        channels_max=120,
+        calls_per_second_max=2.5,
+        options_interval_s=0,
+    )
+    settings = read(DATA / "good" / "system-external.toml", tmp_path)
+    assert isinstance(settings, files.SystemSettings)
+    assert settings.asterisk.url == "http://127.0.0.1:8088/ari"
+    assert settings.recordings_folder == Path("/srv/recordings")
+    least = read(DATA / "good" / "system-least.toml", tmp_path)
+    assert isinstance(least, files.SystemSettings)
+    assert least == files.SystemSettings(home=tmp_path.resolve())
+    assert least.recordings_folder == tmp_path.resolve() / "recordings"
+
+
+# -- schemas and values agree -------------------------------------------------------------
+
+
+def defaults(kind: type[msgspec.Struct]) -> dict[str, object]:
+    """Default of each field of *kind* as JSON has it; None where it has none."""
+    found = {}
+    for field in msgspec.structs.fields(kind):
+        value = field.default if field.default is not msgspec.NODEFAULT else None
+        if field.default_factory is not msgspec.NODEFAULT:
+            value = field.default_factory()
+        found[field.name] = msgspec.json.decode(msgspec.json.encode(value))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ("asterisk", files.AsteriskSettings),
+        ("redis", files.RedisSettings),
+        ("ports", files.Ports),
+        ("recordings", files.RecordingSettings),
+    ],
+)
+def test_schema_of_settings_and_struct_agree(part: str, kind: type[msgspec.Struct]) -> None:
+    properties = documents.schema("system")["properties"][part]["properties"]
+    assert {key: one["default"] for key, one in properties.items()} == defaults(kind)
+
+
+def test_schemas_and_structs_agree() -> None:
+    system = defaults(files.SystemSettings)
+    del system["home"]
+    assert set(documents.schema("system")["properties"]) == set(system)
+    for key in ("region", "language", "log_level"):
+        assert documents.schema("system")["properties"][key]["default"] == system[key]
+    trunk = documents.schema("trunk")["properties"]
+    assert {key: one.get("default") for key, one in trunk.items()} == defaults(Trunk)
+    found = {
+        field: part.get("default") for _, field, part in files.campaign_fields(documents.schema("campaign"))
+    }
+    assert found == defaults(Campaign)
+    overrides = defaults(files.Secrets)
+    del overrides["overrides"]
+    secrets = documents.schema("secrets")["properties"]
+    assert {key: one["default"] for key, one in secrets.items()} == overrides
+
+
+def test_campaign_parts_agree() -> None:
+    parts = documents.schema("campaign")
+    assert set(parts["properties"]["retry"]["properties"]) == {result.value for result in DEFAULT_RETRY}
+    assert set(parts["$defs"]["retry_rule"]["properties"]) == set(RetryRule.__struct_fields__)
+    codecs = documents.schema("trunk")["properties"]["codecs"]
+    assert tuple(codecs["items"]["enum"]) == render.CODECS
+    assert set(parts["$defs"]["operator_result"]["properties"]) == set(OperatorResult.__struct_fields__)
+
+
+def test_every_key_is_described_and_no_table_takes_unknown_keys() -> None:
+    def walk(part: dict[str, object], path: str) -> None:
+        if part.get("type") == "object":
+            assert "additionalProperties" in part, path
+            assert part["additionalProperties"] is False or "propertyNames" in part, path
+        for key, inner in part.get("properties", {}).items():  # type: ignore[attr-defined]
+            assert inner.get("description"), f"{path}.{key}"
+            assert "pattern" not in inner or "x-allowed" in inner, f"{path}.{key}"
+            walk(inner, f"{path}.{key}")
+        for name, inner in part.get("$defs", {}).items():  # type: ignore[attr-defined]
+            walk(inner, f"{path}#{name}")
+
+    for kind in KINDS:
+        walk(documents.schema(kind), kind)
+
+
+def test_schemas_are_schemas() -> None:
+    for kind in KINDS:
+        jsonschema.Draft202012Validator.check_schema(documents.schema(kind))
+
+
+# -- a campaign there and back ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["campaign-full", "campaign-least"])
+def test_a_campaign_becomes_a_document_and_comes_back(name: str, tmp_path: Path) -> None:
+    campaign = files.load_campaign(DATA / "good" / f"{name}.toml")
+    text = documents.dump(files.campaign_document(campaign))
+    (tmp_path / "again.toml").write_text(text, encoding="utf-8")
+    assert files.load_campaign(tmp_path / "again.toml") == campaign
+
+
+def test_one_setting_is_changed() -> None:
+    campaign = files.load_campaign(DATA / "good" / "campaign-least.toml")
+    assert files.set_in_campaign(campaign, "calls.ring_s", "25").ring_s == 25.0
+    assert files.set_in_campaign(campaign, "title", "Spring sale").title == "Spring sale"
+    assert files.set_in_campaign(campaign, "agents.ring", "at_dial").ring_agent == "at_dial"
+    assert files.set_in_campaign(campaign, "lists", '["a", "b"]').lists == ("a", "b")
+    changed = files.set_in_campaign(campaign, "retry.busy.again_s", "never")
+    assert changed.retry[Result.BUSY] == RetryRule(attempts=3, again_s=None, phone="same")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("calls.ring_s", "long", '"long" is a text; allowed: a number from 1 to 300'),
+        ("calls.rings", "1", "unknown key (did you mean ring_s?)"),
+        ("id", "other", "cannot be set by command"),
+        ("title.x", "y", "cannot be set by command"),
+        ("title", "x\ny = 1", "has a line end"),
+        ("nothing.at.all", "1", "nothing: unknown key"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_refused(path: str, text: str, message: str) -> None:
+    campaign = files.set_in_campaign(files.load_campaign(DATA / "good" / "campaign-least.toml"), "title", "t")
+    with pytest.raises(BadFile, match=r"campaign spring: ") as caught:
+        files.set_in_campaign(campaign, path, text)
+    assert message in str(caught.value)
+
+
+def test_two_files_of_one_id_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "trunks").mkdir()
+    for name in ("a", "b"):
+        shutil.copy(DATA / "good" / "trunk-least.toml", tmp_path / "trunks" / f"{name}.toml")
+    with pytest.raises(BadFile, match=r'b\.toml: id: "carrier" is taken by a\.toml'):
+        files.load_trunks(tmp_path)
+
+
+# -- files that are no files --------------------------------------------------------------
+
+
+def test_a_file_that_cannot_be_read_is_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match=r"dialer init"):
+        files.load_system(tmp_path)
+    with pytest.raises(BadFile, match=r"cannot be read: No such file"):
+        files.load_trunk(tmp_path / "none.toml")
+    with pytest.raises(BadFile, match=r"cannot be read: Is a directory"):
+        files.load_trunk(tmp_path)
+    (tmp_path / "latin.toml").write_bytes('id = "a"\ntitle = "é"\n'.encode("latin-1"))
+    with pytest.raises(BadFile, match=r"latin\.toml:2: is not UTF-8 text"):
+        files.load_trunk(tmp_path / "latin.toml")
+    (tmp_path / "long.toml").write_bytes(b"#" * (documents.SIZE_MAX + 1))
+    with pytest.raises(BadFile, match=r"is too long"):
+        files.load_trunk(tmp_path / "long.toml")
+    (tmp_path / "deep.toml").write_text("id = " + "[" * 100_000)
+    with pytest.raises(BadFile, match=r"nested too deeply|is not TOML"):
+        files.load_trunk(tmp_path / "deep.toml")
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "t.toml").write_bytes(b"\xef\xbb\xbf" + (DATA / "good" / "trunk-least.toml").read_bytes())
+    assert files.load_trunk(tmp_path / "t.toml").id == "carrier"

@@ -1,0 +1,267 @@
+"""Asterisk's configuration from values: what is written, and what is refused before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialer.core.values import Trunk
+from dialer.pbx.render import (
+    BadSetting,
+    PhoneLine,
+    TrunkLine,
+    conf_value,
+    files_folder,
+    render_asterisk,
+    render_lines,
+)
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> dict[str, Path]:
+    """Folders like those of an installed Asterisk that has every module that we name."""
+    modules, data = tmp_path / "modules", tmp_path / "data"
+    modules.mkdir()
+    for line in (files_folder("asterisk-conf") / "modules.list").read_text().splitlines():
+        if line and not line.startswith("#"):
+            (modules / f"{line.split()[1]}.so").touch()
+    for folder in ("documentation", "sounds/en_US_f_Allison", "keys"):
+        (data / folder).mkdir(parents=True)
+    (data / "sounds" / "en").symlink_to("/nowhere/alternatives/asterisk-prompt-en")
+    return {"modules": modules, "data": data}
+
+
+def render(target: Path, install: dict[str, Path], **changes: Any) -> Path:
+    values: dict[str, Any] = {
+        "ari_user": "obzvon",
+        "ari_password": "pw",
+        "http_port": 18088,
+        "sip_port": 15060,
+        "rtp_range": (20000, 20199),
+    }
+    return render_asterisk(target, **install, **(values | changes))
+
+
+def trunk(**settings: Any) -> Trunk:
+    return Trunk(**({"id": "lab", "host": "192.0.2.1"} | settings))
+
+
+def read_sections(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Sections as Asterisk's parser finds them: comments off, escaped semicolons back."""
+    sections: list[tuple[str, dict[str, str]]] = []
+    for raw in text.splitlines():
+        line = raw.replace("\\;", "\0").partition(";")[0].replace("\0", ";").strip()
+        if line.startswith("["):
+            sections.append((line.strip("[]"), {}))
+        elif line:
+            key, _, value = line.partition("=")
+            sections[-1][1][key.strip()] = value.strip()
+    return sections
+
+
+def section_of(path: Path, name: str, kind: str) -> dict[str, str]:
+    return next(
+        keys for found, keys in read_sections(path.read_text()) if found == name and keys["type"] == kind
+    )
+
+
+def test_everything_stands_in_one_private_folder(tmp_path, install):
+    conf = render(tmp_path / "a", install)
+    assert conf == tmp_path / "a" / "etc" / "asterisk.conf"
+    for path in (tmp_path / "a").rglob("*"):
+        if path.is_symlink():
+            continue
+        if path.parent.name in ("etc", "dialplan"):
+            assert path.stat().st_mode & 0o077 == 0, path
+    for folder in ("etc", "run", "log", "spool", "db", "share", "moh"):
+        assert (tmp_path / "a" / folder).stat().st_mode & 0o777 == 0o700
+    assert f"astmoddir => {install['modules']}" in conf.read_text()
+    assert "$" not in "".join(
+        path.read_text() for path in conf.parent.glob("*.conf") if path.name != "extensions.conf"
+    )
+
+
+def test_it_may_be_rendered_again(tmp_path, install):
+    render(tmp_path / "a", install)
+    (tmp_path / "a" / "db" / "astdb.sqlite3").write_text("kept")
+    conf = render(tmp_path / "a", install, http_port=18089)
+    assert "bindport = 18089" in (conf.parent / "http.conf").read_text()
+    assert (tmp_path / "a" / "db" / "astdb.sqlite3").read_text() == "kept"
+
+
+def test_loopback_unless_told_otherwise(tmp_path, install):
+    lines = {"trunks": [TrunkLine(trunk=trunk())], "phones": [PhoneLine(extension="101", secret="s")]}
+    etc = render(tmp_path / "a", install, **lines).parent
+    assert "bindaddr = 127.0.0.1" in (etc / "http.conf").read_text()
+    assert (etc / "pjsip.conf").read_text().count("bind = 127.0.0.1:15060") == 2
+    for name, path in (("trunk-lab", etc / "pjsip_trunks.conf"), ("101", etc / "pjsip_phones.conf")):
+        endpoint = section_of(path, name, "endpoint")
+        assert endpoint["media_address"] == "127.0.0.1"
+        assert endpoint["bind_rtp_to_media_address"] == "yes"
+    etc = render(tmp_path / "b", install, sip_bind="0.0.0.0", **lines).parent
+    assert "bind = 0.0.0.0:15060" in (etc / "pjsip.conf").read_text()
+    assert "bindaddr = 127.0.0.1" in (etc / "http.conf").read_text()
+    assert "media_address" not in section_of(etc / "pjsip_phones.conf", "101", "endpoint")
+
+
+def test_phones_are_known_by_digest_alone(tmp_path, install):
+    etc = render(tmp_path / "a", install, phones=[PhoneLine(extension="101", secret="s;x")]).parent
+    phones = etc / "pjsip_phones.conf"
+    assert section_of(phones, "101", "endpoint")["auth"] == "101"
+    assert section_of(phones, "101", "endpoint")["context"] == "obzvon-phones"
+    assert section_of(phones, "101", "auth")["password"] == "s;x"
+    assert section_of(phones, "101", "aor")["max_contacts"] == "1"
+    assert "res_pjsip_endpoint_identifier_ip" not in (etc / "modules.conf").read_text()
+
+
+def test_a_caller_cannot_pass_for_the_trunk(tmp_path, install):
+    """The trunk's endpoint has no inbound authentication: it must not be found by a From header."""
+    etc = render(tmp_path / "a", install, trunks=[TrunkLine(trunk=trunk())]).parent
+    endpoint = section_of(etc / "pjsip_trunks.conf", "trunk-lab", "endpoint")
+    assert endpoint["identify_by"] == "ip"
+    assert endpoint["context"] == "obzvon-closed"
+    assert "outbound_auth" not in endpoint
+
+
+def test_a_trunk_with_everything(tmp_path, install):
+    line = TrunkLine(
+        trunk=trunk(
+            host="sip.example.com", port=5070, transport="tcp", username="u.1", register=True,
+            codecs=("ulaw", "alaw", "ulaw"), options_interval_s=0,
+        ),
+        secret="p\\;w",
+    )  # fmt: skip
+    path = render(tmp_path / "a", install, trunks=[line]).parent / "pjsip_trunks.conf"
+    aor = section_of(path, "trunk-lab", "aor")
+    assert aor["contact"] == "sip:sip.example.com:5070;transport=tcp"
+    assert aor["qualify_frequency"] == "0"
+    endpoint = section_of(path, "trunk-lab", "endpoint")
+    assert endpoint["transport"] == "transport-tcp"
+    assert endpoint["allow"] == "ulaw,alaw"
+    assert endpoint["outbound_auth"] == "trunk-lab"
+    assert endpoint["from_user"] == "u.1"
+    registration = section_of(path, "trunk-lab", "registration")
+    assert registration["server_uri"] == "sip:sip.example.com:5070;transport=tcp"
+    assert registration["client_uri"] == "sip:u.1@sip.example.com:5070;transport=tcp"
+    # the parser gives one backslash back for the one that guards the semicolon
+    assert "password = p\\\\;w" in path.read_text()
+
+
+def test_ipv6_hosts_are_bracketed(tmp_path, install):
+    path = render(tmp_path / "a", install, trunks=[TrunkLine(trunk=trunk(host="2001:db8::1"))]).parent
+    assert section_of(path / "pjsip_trunks.conf", "trunk-lab", "aor")["contact"] == "sip:[2001:db8::1]:5060"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ari_password": "a\n[other]\ntype=user"}, "ari_password: control characters"),
+        ({"ari_password": ""}, "ari_password: is empty"),
+        ({"ari_password": " x"}, "blank"),
+        ({"ari_user": "a]\n"}, "ari_user"),
+        ({"http_port": 0}, "http_port: 0 is not a port"),
+        ({"sip_port": 65536}, "sip_port"),
+        ({"rtp_range": (20000, 20002)}, "no room for a call"),
+        ({"sip_bind": "localhost"}, "not an IP address"),
+        ({"language": "en\n"}, "language"),
+        ({"last_word": ("im-sorry", "x,System(rm)")}, "last_word"),
+        ({"last_word": ("a&b",)}, "last_word"),
+        ({"python": Path("/opt/py,thon")}, "python"),
+        ({"python": Path("relative/python")}, "python: .* must be absolute"),
+        ({"phone_codecs": ("g729",)}, "g729; allowed: alaw, ulaw"),
+        ({"phone_codecs": ()}, "none given"),
+        ({"phone_options_interval_s": -1}, "seconds"),
+        ({"phones": [PhoneLine(extension="10x", secret="s")]}, "phone 10x"),
+        ({"phones": [PhoneLine(extension="101", secret="")]}, "phone 101: secret: is empty"),
+        (
+            {"phones": [PhoneLine(extension="101", secret="s\n#include /etc/passwd")]},
+            "phone 101: secret: control",
+        ),
+        ({"phones": [PhoneLine(extension="101", secret="s")] * 2}, "phone 101: given twice"),
+        ({"trunks": [TrunkLine(trunk=trunk())] * 2}, "trunk lab: given twice"),
+        ({"trunks": [TrunkLine(trunk=trunk(id="a b"))]}, "trunk a b"),
+        ({"trunks": [TrunkLine(trunk=trunk(host="a;b"))]}, "trunk lab: host"),
+        ({"trunks": [TrunkLine(trunk=trunk(host="a\ncontext=x"))]}, "trunk lab: host"),
+        ({"trunks": [TrunkLine(trunk=trunk(port=0))]}, "trunk lab: port"),
+        ({"trunks": [TrunkLine(trunk=trunk(transport="tls"))]}, "neither udp nor tcp"),
+        ({"trunks": [TrunkLine(trunk=trunk(codecs=("opus",)))]}, "trunk lab: codecs: opus"),
+        ({"trunks": [TrunkLine(trunk=trunk(username="u"))]}, "trunk lab: secret: is empty"),
+        ({"trunks": [TrunkLine(trunk=trunk(username="u;x"), secret="s")]}, "trunk lab: username"),
+        ({"trunks": [TrunkLine(trunk=trunk(), secret="s")]}, "has a secret but no username"),
+        ({"trunks": [TrunkLine(trunk=trunk(register=True))]}, "needs a username"),
+        ({"trunks": [TrunkLine(trunk=trunk(options_interval_s=100_000))]}, "options_interval_s"),
+    ],
+)
+def test_what_will_not_do_is_refused_before_anything_is_written(tmp_path, install, changes, said):
+    with pytest.raises(BadSetting, match=said):
+        render(tmp_path / "a", install, **changes)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_path_too_long_for_a_socket_is_refused(tmp_path, install):
+    with pytest.raises(BadSetting, match="too long for a socket"):
+        render(tmp_path / ("x" * 90), install)
+
+
+def test_bad_lines_leave_the_old_ones(tmp_path, install):
+    render(tmp_path / "a", install, phones=[PhoneLine(extension="101", secret="s")])
+    path = tmp_path / "a" / "etc" / "pjsip_phones.conf"
+    before = path.read_text()
+    with pytest.raises(BadSetting):
+        render_lines(tmp_path / "a", trunks=[], phones=[PhoneLine(extension="102", secret="\n")])
+    assert path.read_text() == before
+    render_lines(tmp_path / "a", trunks=[], phones=[PhoneLine(extension="102", secret="s")])
+    assert "[101]" not in path.read_text()
+    assert "[102]" in path.read_text()
+
+
+def test_a_missing_module_is_left_out_or_refused(tmp_path, install):
+    (install["modules"] / "res_websocket_client.so").unlink()
+    modules = (render(tmp_path / "a", install).parent / "modules.conf").read_text()
+    assert "res_websocket_client" not in modules
+    assert "require = chan_pjsip.so" in modules
+    (install["modules"] / "chan_pjsip.so").unlink()
+    with pytest.raises(BadSetting, match="lacks chan_pjsip"):
+        render(tmp_path / "b", install)
+
+
+def test_sounds_are_found_where_the_link_of_the_package_leads_nowhere(tmp_path, install):
+    render(tmp_path / "a", install)
+    assert (tmp_path / "a/share/sounds/en").resolve() == install["data"] / "sounds/en_US_f_Allison"
+    assert (tmp_path / "a/share/keys").is_dir()
+
+
+def test_a_data_folder_without_documentation_is_refused(tmp_path, install):
+    (install["data"] / "documentation").rmdir()
+    with pytest.raises(BadSetting, match="documentation"):
+        render(tmp_path / "a", install)
+
+
+@given(st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=40))
+def test_a_value_comes_back_as_it_was_or_is_refused(text):
+    """Whatever a person writes: one line, one key, the same value."""
+    try:
+        written = conf_value("x", text)
+    except BadSetting:
+        assert text != text.strip() or any(ord(char) < 32 or ord(char) == 127 for char in text)
+        return
+    assert "\n" not in written
+    assert "\r" not in written
+    assert parse_value(f"password = {written}") == text
+
+
+def parse_value(line: str) -> str:
+    """A line's value by the rules of Asterisk's config.c: cut at the first semicolon that has no backslash
+    before it; from the others the backslash is taken."""
+    out = ""
+    for char in line:
+        if char == ";":
+            if not out.endswith("\\"):
+                break
+            out = out[:-1]
+        out += char
+    return out.partition("=")[2].strip()

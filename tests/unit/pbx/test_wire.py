@@ -1,0 +1,379 @@
+"""Translation in both directions; every refusal of what must not be sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialer.core import commands as c
+from dialer.core import events as e
+from dialer.core.ids import AgentId, AttemptId, BridgeId, CampaignId, ChannelId, TrunkId
+from dialer.core.values import Trunk
+from dialer.pbx import frames as f
+from dialer.pbx import wire
+from dialer.pbx.errors import (
+    Conflict,
+    NotFound,
+    PbxError,
+    PbxTimeout,
+    PbxUnreachable,
+    ServerFault,
+    Unsendable,
+)
+
+A = AttemptId("a" + "0" * 20)
+LINE = ChannelId("1763763201.12")
+BRIDGE = BridgeId(f"line-{LINE}")
+AT = 1738324800.0  # 2025-01-31T12:00:00Z
+HOME = Path("/srv/obzvon/recordings")
+LAB = Trunk(id=TrunkId("lab"), host="192.0.2.1")
+PLAIN = Trunk(id=TrunkId("plain"), host="192.0.2.1", number_format="e164")
+TRUNKS = {trunk.id: trunk for trunk in (LAB, PLAIN)}
+
+ORIGINATE = c.Originate(
+    attempt=A,
+    campaign=CampaignId("spring"),
+    trunk=LAB.id,
+    number="+442079460123",
+    caller_id="+442079460000",
+    ring_s=39.5,
+    record=True,
+)
+RING = c.RingAgent(
+    agent=AgentId("ann"),
+    phone="101",
+    channel=ChannelId(f"leg-{A}"),
+    attempt=A,
+    number="+442079460123",
+    ring_s=15.0,
+)
+JOIN = c.JoinAgent(attempt=A, agent=AgentId("ann"), bridge=BRIDGE)
+OPEN = c.OpenLine(channel=LINE, bridge=BRIDGE)
+
+
+def changed(command: c.Command, **values: Any) -> Any:
+    return type(command)(**({name: getattr(command, name) for name in command.__struct_fields__} | values))
+
+
+def requests(command: c.Command, recordings: Path = HOME) -> tuple[wire.Request, ...]:
+    return wire.to_request(command, trunks=TRUNKS, recordings=recordings, at=AT)
+
+
+def channel(name: str) -> f.Channel:
+    return f.Channel(id=name)
+
+
+# -- frames to events ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "event"),
+    [
+        (f.StasisStart(channel=channel(A), args=("contact",)), e.ContactAnswered(at=AT, attempt=A)),
+        (f.StasisStart(channel=channel(LINE), args=("contact",)), None),
+        (
+            f.StasisStart(channel=channel("leg-1"), args=("leg",)),
+            e.LegAnswered(at=AT, channel=ChannelId("leg-1")),
+        ),
+        (
+            f.StasisStart(channel=channel(LINE), args=("feature", "101", "421")),
+            e.FeatureDialed(at=AT, channel=LINE, phone="101", code="421"),
+        ),
+        (f.StasisStart(channel=channel(LINE), args=("feature", "101", "42x")), None),
+        (f.StasisStart(channel=channel(LINE), args=("feature", "101", "٤٢")), None),
+        (f.StasisStart(channel=channel(LINE), args=("feature", "10 1", "40")), None),
+        (f.StasisStart(channel=channel(LINE), args=("feature", "101")), None),
+        (f.StasisStart(channel=channel(LINE), args=()), None),
+        (f.StasisEnd(channel=channel(A)), None),
+        (f.Dial(peer=channel(A), dialstatus="RINGING"), e.ContactRang(at=AT, attempt=A)),
+        (f.Dial(peer=channel(A), dialstatus="PROGRESS"), e.ContactRang(at=AT, attempt=A)),
+        (f.Dial(peer=channel(A), dialstatus="ANSWER"), None),
+        (f.Dial(peer=channel(A), dialstatus=""), None),
+        (f.Dial(peer=channel(f"leg-{A}"), dialstatus="RINGING"), None),
+        (
+            f.ChannelDestroyed(channel=channel(A), cause=17, tech_cause=486),
+            e.ContactHungUp(at=AT, attempt=A, cause=17, tech_cause=486),
+        ),
+        (f.ChannelDestroyed(channel=channel(A), cause=0), e.ContactHungUp(at=AT, attempt=A, cause=0)),
+        (f.ChannelDestroyed(channel=channel(LINE), cause=16), e.LineEnded(at=AT, channel=LINE, cause=16)),
+        (
+            f.ChannelEnteredBridge(channel=channel(A), bridge=f.Bridge(id=BRIDGE)),
+            e.Connected(at=AT, attempt=A, bridge=BRIDGE),
+        ),
+        (
+            f.ChannelEnteredBridge(channel=channel(LINE), bridge=f.Bridge(id=BRIDGE)),
+            e.LineJoined(at=AT, channel=LINE, bridge=BRIDGE),
+        ),
+        (f.ChannelEnteredBridge(bridge=f.Bridge(id=BRIDGE)), None),
+        (
+            f.ChannelDtmfReceived(channel=channel(LINE), digit="*"),
+            e.DigitPressed(at=AT, channel=LINE, digit="*"),
+        ),
+        (f.ApplicationReplaced(application="obzvon"), None),
+    ],
+)
+def test_frames_mean_events(frame, event):
+    assert wire.to_event(frame, AT) == event
+
+
+@pytest.mark.parametrize(
+    ("technology", "resource", "status", "event"),
+    [
+        ("PJSIP", "trunk-lab", "Reachable", e.TrunkChanged(at=AT, trunk=TrunkId("lab"), is_up=True)),
+        ("PJSIP", "trunk-lab", "Unreachable", e.TrunkChanged(at=AT, trunk=TrunkId("lab"), is_up=False)),
+        ("PJSIP", "101", "Reachable", e.PhoneChanged(at=AT, phone="101", is_registered=True)),
+        ("PJSIP", "101", "Unreachable", e.PhoneChanged(at=AT, phone="101", is_registered=False)),
+        ("PJSIP", "101", "Lagged", None),
+        ("IAX2", "101", "Reachable", None),
+    ],
+)
+def test_reachability_means_events(technology, resource, status, event):
+    endpoint = f.Endpoint(technology=technology, resource=resource, state="online")
+    frame = f.PeerStatusChange(endpoint=endpoint, peer=f.Peer(peer_status=status))
+    assert wire.to_event(frame, AT) == event
+
+
+def test_an_unknown_state_of_an_endpoint_says_nothing():
+    endpoint = f.Endpoint(technology="PJSIP", resource="trunk-lab", state="unknown")
+    assert wire.endpoint_event(endpoint, AT) is None
+
+
+# -- commands to requests -----------------------------------------------------------------
+
+
+def test_an_originate():
+    (request,) = requests(ORIGINATE)
+    assert request == wire.Request(
+        method="POST",
+        path="/channels",
+        repeatable=False,
+        json={
+            "endpoint": "PJSIP/+442079460123@trunk-lab",
+            "channelId": A,
+            "context": "obzvon-outbound",
+            "extension": "answered",
+            "priority": 1,
+            "timeout": 50,
+            "callerId": "+442079460000",
+            "variables": {"OBZVON_ATTEMPT": A, "OBZVON_RECORD": f"/srv/obzvon/recordings/2025-01-31/{A}.raw"},
+        },
+    )
+
+
+def test_an_originate_that_is_not_recorded():
+    (request,) = requests(changed(ORIGINATE, record=False, caller_id=""))
+    assert request.json is not None
+    assert request.json["variables"]["OBZVON_RECORD"] == ""
+    assert "callerId" not in request.json
+
+
+def test_a_trunk_that_wants_no_plus_sign():
+    (request,) = requests(changed(ORIGINATE, trunk=PLAIN.id))
+    assert request.json is not None
+    assert request.json["endpoint"] == "PJSIP/442079460123@trunk-plain"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "",
+        "442079460123",
+        "+0442079460",
+        "+44207",
+        "+4420794601234567",
+        "+44 2079460123",
+        "+442079460123\n",
+        "+442079460123@evil",
+        "+44207946012&PJSIP/999",
+        "+٤٤٢٠٧٩٤٦٠١٢٣",
+        "tel:+442079460123",
+    ],
+)
+def test_what_is_not_e164_never_becomes_a_dial_string(number):
+    with pytest.raises(Unsendable) as caught:
+        requests(changed(ORIGINATE, number=number))
+    refusal = wire.to_refusal(ORIGINATE, caught.value, AT)
+    assert isinstance(refusal, e.OriginateRefused)
+    assert not refusal.was_sent
+
+
+@given(st.text())
+def test_a_dial_string_holds_nothing_but_a_number(number):
+    try:
+        (request,) = requests(changed(ORIGINATE, number=number))
+    except Unsendable:
+        return
+    assert request.json is not None
+    digits = request.json["endpoint"].removeprefix("PJSIP/+").removesuffix("@trunk-lab")
+    assert digits.isascii()
+    assert digits.isdigit()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"trunk": TrunkId("none")},
+        {"caller_id": "+44\r\nX: y"},
+        {"caller_id": '"a" <+44> ;x'},
+        {"caller_id": "anyone"},
+        {"attempt": AttemptId("../../etc/passwd")},
+        {"attempt": AttemptId("../../etc/passwd"), "record": False},
+    ],
+)
+def test_other_things_that_are_not_sent(values):
+    with pytest.raises(Unsendable):
+        requests(changed(ORIGINATE, **values))
+
+
+@pytest.mark.parametrize(
+    "caller_id", ["+442079460000", "100", '"Spring Offer" <+442079460000>', "Spring <100>"]
+)
+def test_caller_ids_that_are_fine(caller_id):
+    (request,) = requests(changed(ORIGINATE, caller_id=caller_id))
+    assert request.json is not None
+    assert request.json["callerId"] == caller_id
+
+
+@pytest.mark.parametrize("folder", ["recordings", "/a,b", "/a;b", "/a$(b)", "/a&b", '/a"b', "/a\nb", "/a{b}"])
+def test_a_folder_that_the_dialplan_would_misread(folder):
+    with pytest.raises(Unsendable):
+        requests(ORIGINATE, Path(folder))
+
+
+def test_a_rung_agent():
+    (request,) = requests(RING)
+    assert request.path == "/channels"
+    assert request.json == {
+        "endpoint": "PJSIP/101",
+        "channelId": f"leg-{A}",
+        "app": "obzvon",
+        "appArgs": "leg",
+        "timeout": 25,
+        "callerId": "+442079460123",
+        "variables": {
+            "PJSIP_HEADER(add,Alert-Info)": "<http://localhost>;info=alert-autoanswer;delay=0",
+            "PJSIP_HEADER(add,Call-Info)": "<sip:localhost>;answer-after=0",
+        },
+    }
+
+
+@pytest.mark.parametrize("phone", ["", "101&102", "101@elsewhere", "101/x", "1 0 1"])
+def test_a_phone_that_is_no_name(phone):
+    with pytest.raises(Unsendable):
+        requests(changed(RING, phone=phone))
+
+
+def test_an_agents_line():
+    make, add = requests(OPEN)
+    assert (make.method, make.path, make.fine) == ("POST", f"/bridges/{BRIDGE}", (409,))
+    assert make.json == {"type": "mixing,dtmf_events", "name": BRIDGE}
+    assert (add.path, add.fine) == (f"/bridges/{BRIDGE}/addChannel", ())
+    assert add.json == {"channel": LINE, "inhibitConnectedLineUpdates": True}
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "path", "json", "fine"),
+    [
+        (
+            JOIN,
+            "POST",
+            f"/bridges/{BRIDGE}/addChannel",
+            {"channel": A, "inhibitConnectedLineUpdates": True},
+            (),
+        ),
+        (c.HangUp(channel=LINE), "DELETE", f"/channels/{LINE}", None, (404,)),
+        (c.CloseLine(bridge=BRIDGE), "DELETE", f"/bridges/{BRIDGE}", None, (404,)),
+        (
+            c.Tell(channel=LINE, message="call"),
+            "POST",
+            f"/channels/{LINE}/play",
+            {"media": "sound:ascending-2tone"},
+            (),
+        ),
+        (
+            c.Dismiss(channel=LINE, message="result_saved"),
+            "POST",
+            f"/channels/{LINE}/continue",
+            {"context": "obzvon-tell", "extension": "result_saved", "priority": 1},
+            (),
+        ),
+        (
+            c.SendToLastWord(attempt=A),
+            "POST",
+            f"/channels/{A}/continue",
+            {"context": "obzvon-last-word", "extension": "s", "priority": 1},
+            (),
+        ),
+    ],
+)
+def test_commands_of_one_request(command, method, path, json, fine):
+    (request,) = requests(command)
+    assert request == wire.Request(method=method, path=path, json=json, fine=fine)
+
+
+def test_an_id_cannot_leave_its_place_in_a_path():
+    (request,) = requests(c.HangUp(channel=ChannelId("../bridges/x?y=1")))
+    assert request.path == "/channels/..%2Fbridges%2Fx%3Fy%3D1"
+
+
+def test_every_message_has_a_sound():
+    assert set(wire.SOUNDS) == set(get_args(c.Message))
+
+
+def test_commands_of_others_are_a_fault_of_ours():
+    with pytest.raises(TypeError):
+        requests(c.FetchLeads(campaign=CampaignId("spring"), limit=1))
+
+
+def test_only_the_originate_may_not_be_repeated():
+    for command in (
+        ORIGINATE,
+        RING,
+        JOIN,
+        OPEN,
+        c.HangUp(channel=LINE),
+        c.Tell(channel=LINE, message="call"),
+    ):
+        assert wire.is_repeatable(command) is (command is not ORIGINATE)
+        assert all(request.repeatable is (command is not ORIGINATE) for request in requests(command))
+
+
+# -- errors to events ---------------------------------------------------------------------
+
+REFUSED = ServerFault(500, "Allocation failed")
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "event"),
+    [
+        (ORIGINATE, REFUSED, e.OriginateRefused(at=AT, attempt=A, reason="500 Allocation failed")),
+        (
+            ORIGINATE,
+            PbxUnreachable("nobody", was_sent=False),
+            e.OriginateRefused(at=AT, attempt=A, reason="nobody", was_sent=False),
+        ),
+        (
+            ORIGINATE,
+            PbxTimeout("slow", was_sent=True),
+            e.OriginateRefused(at=AT, attempt=A, reason="slow", was_sent=True),
+        ),
+        (ORIGINATE, Conflict(409, "exists"), None),
+        (RING, REFUSED, e.LegRefused(at=AT, channel=RING.channel, reason="500 Allocation failed")),
+        (RING, Conflict(409, "exists"), None),
+        (
+            JOIN,
+            NotFound(404, "Bridge not found"),
+            e.JoinRefused(at=AT, attempt=A, bridge=BRIDGE, reason="404 Bridge not found"),
+        ),
+        (OPEN, REFUSED, e.LineRefused(at=AT, channel=LINE, reason="500 Allocation failed")),
+        (c.HangUp(channel=LINE), NotFound(404, "gone"), None),
+        (c.Tell(channel=LINE, message="call"), REFUSED, None),
+        (c.CloseLine(bridge=BRIDGE), PbxError("any"), None),
+    ],
+)
+def test_errors_mean_events(command, error, event):
+    assert wire.to_refusal(command, error, AT) == event

@@ -1,0 +1,292 @@
+"""The engine's journal: a decision is saved whole or not at all, and is found again."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from dialer.core.commands import HangUp, SaveAgent, SaveCall, SaveCampaignState, SaveLead
+from dialer.core.events import ContactHungUp, RecordingMissing, RecordingStored, Ticked
+from dialer.core.ids import AgentId, AttemptId, CampaignId, ChannelId, LeadId
+from dialer.core.values import (
+    Agent,
+    AgentState,
+    Call,
+    CallState,
+    Campaign,
+    CampaignState,
+    Lead,
+    Result,
+)
+from dialer.store.connect import open_reader, transaction
+from dialer.store.errors import JournalError, JournalRefused, StoreError
+from dialer.store.journal import Journal
+
+MakeCall = Callable[..., Call]
+
+
+async def first_lead(journal: Journal, campaign: Campaign, at: float = 10.0) -> Lead:
+    found, _ = await journal.fetch_leads(campaign, 1, at)
+    return found[0]
+
+
+def count(db: sqlite3.Connection, table: str) -> int:
+    return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+async def test_an_open_attempt_is_loaded_as_it_was_saved(
+    journal: Journal, campaign: Campaign, call_for: MakeCall
+) -> None:
+    lead = await first_lead(journal, campaign)
+    call = call_for(lead, state=CallState.RINGING, deadline=140.5, rang_at=101.25)
+    await journal.save([Ticked(at=100.0)], [SaveCall(call=call)])
+    loaded = await journal.load(200.0)
+    assert [one.call for one in loaded.open] == [call]
+    assert loaded.open[0].lead == lead
+
+
+async def test_loaded_lead_is_as_it_was_when_the_attempt_was_placed(
+    journal: Journal, campaign: Campaign, call_for: MakeCall
+) -> None:
+    lead = await first_lead(journal, campaign)
+    first = call_for(lead, 1, state=CallState.ENDED, ended_at=101.0, result=Result.BUSY)
+    await journal.save([], [SaveCall(call=first), SaveLead(lead=lead.id, ordinal=1, due=0.0)])
+    again = next(one for one in (await journal.fetch_leads(campaign, 9, 200.0))[0] if one.id == lead.id)
+    assert again.phones[0].tried == (Result.BUSY,)
+    assert again.ordinal == 1
+    second = call_for(again, 2, state=CallState.CONNECTED, connected_at=102.0)
+    agent = Agent(id=AgentId("ann"), state=AgentState.ON_CALL, since=102.0, attempt=second.attempt)
+    await journal.save([], [SaveCall(call=second), SaveAgent(agent=agent, at=102.0)])
+    (found,) = (await journal.load(200.0)).open
+    assert found.call == second
+    assert found.lead == again
+
+
+async def test_an_ended_call_is_loaded_while_an_agent_may_give_its_result(
+    journal: Journal, campaign: Campaign, call_for: MakeCall
+) -> None:
+    lead = await first_lead(journal, campaign)
+    call = call_for(lead, state=CallState.ENDED, connected_at=5.0, ended_at=9.0, result=Result.TALKED)
+    agent = Agent(id=AgentId("ann"), state=AgentState.WRAP_UP, since=9.0, last_attempt=call.attempt)
+    await journal.save(
+        [],
+        [
+            SaveCall(call=call),
+            SaveLead(lead=lead.id, ordinal=1, due=None, finished="talked"),
+            SaveAgent(agent=agent, at=9.0),
+        ],
+    )
+    loaded = await journal.load(10.0)
+    assert loaded.open == ()
+    assert [one.call for one in loaded.last] == [call]
+    assert loaded.last[0].lead.ordinal == 0
+    assert loaded.last[0].lead.phones == lead.phones
+    assert [one.agent for one in loaded.agents if one.card.id == "ann"] == [agent]
+
+
+async def test_all_of_a_decision_or_nothing(
+    journal: Journal, campaign: Campaign, call_for: MakeCall, db: sqlite3.Connection
+) -> None:
+    call = call_for(await first_lead(journal, campaign))
+    unknown = SaveLead(lead=LeadId(99), ordinal=1, due=5.0)
+    with pytest.raises(JournalRefused, match="no lead 99"):
+        await journal.save([Ticked(at=1.0)], [SaveCall(call=call), unknown])
+    assert count(db, "attempts") == count(db, "events") == 0
+    await journal.save([Ticked(at=1.0)], [SaveCall(call=call)])
+    assert count(db, "attempts") == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        SaveAgent(agent=Agent(id=AgentId("nobody")), at=1.0),
+        SaveCampaignState(campaign=CampaignId("nothing"), state=CampaignState.RUNNING, at=1.0),
+        SaveLead(lead=LeadId(1), ordinal=1, due=None),
+        SaveLead(lead=LeadId(1), ordinal=1, due=5.0, finished="talked"),
+    ],
+)
+async def test_what_contradicts_the_journal_is_refused(journal: Journal, bad: SaveLead) -> None:
+    with pytest.raises(JournalRefused):
+        await journal.save([], [bad])
+
+
+async def test_no_second_attempt_of_one_ordinal(
+    journal: Journal, campaign: Campaign, call_for: MakeCall
+) -> None:
+    lead = await first_lead(journal, campaign)
+    await journal.save([], [SaveCall(call=call_for(lead, 1))])
+    with pytest.raises(JournalRefused):
+        await journal.save([], [SaveCall(call=call_for(lead, 2))])
+
+
+async def test_an_attempt_that_failed_frees_its_ordinal_and_counts_for_nothing(
+    journal: Journal, campaign: Campaign, call_for: MakeCall
+) -> None:
+    lead = await first_lead(journal, campaign)
+    failed = call_for(lead, 1, state=CallState.ENDED, ended_at=101.0, result=Result.FAILED)
+    await journal.save([], [SaveCall(call=call_for(lead, 1))])
+    await journal.save([], [SaveCall(call=failed), SaveLead(lead=lead.id, ordinal=0, due=50.0)])
+    second = call_for(lead, 2, state=CallState.ENDED, ended_at=201.0, result=Result.BUSY)
+    await journal.save([], [SaveCall(call=second), SaveLead(lead=lead.id, ordinal=1, due=50.0)])
+    again = next(one for one in (await journal.fetch_leads(campaign, 9, 60.0))[0] if one.id == lead.id)
+    assert again.phones[0].tried == (Result.BUSY,)
+
+
+async def test_saving_twice_is_harmless(
+    journal: Journal, campaign: Campaign, call_for: MakeCall, db: sqlite3.Connection
+) -> None:
+    lead = await first_lead(journal, campaign)
+    call = call_for(lead)
+    saves = [
+        SaveCall(call=call),
+        SaveAgent(agent=Agent(id=AgentId("ann"), state=AgentState.READY, since=5.0), at=5.0),
+        SaveAgent(
+            agent=Agent(id=AgentId("ann"), state=AgentState.RESERVED, since=5.0, attempt=call.attempt), at=5.0
+        ),
+        SaveCall(call=replace(call, state=CallState.ENDED, ended_at=6.0, result=Result.BUSY)),
+        SaveLead(lead=lead.id, ordinal=1, due=900.0),
+        SaveCampaignState(campaign=campaign.id, state=CampaignState.RUNNING, at=5.0),
+    ]
+    await journal.save([], saves)
+    once = [list(db.execute(f"SELECT * FROM {t} ORDER BY 1")) for t in ("attempts", "leads", "agents")]
+    await journal.save([], saves)
+    assert once == [
+        list(db.execute(f"SELECT * FROM {t} ORDER BY 1")) for t in ("attempts", "leads", "agents")
+    ]
+    history = list(db.execute("SELECT state, ended_at FROM agent_states ORDER BY id"))
+    assert history == [("ready", 5.0), ("reserved", None)]
+    assert count(db, "campaign_states WHERE state = 'running'") == 1
+
+
+async def test_an_agents_states_are_kept_as_intervals(journal: Journal, db: sqlite3.Connection) -> None:
+    agent = Agent(id=AgentId("ann"), state=AgentState.READY, since=10.0)
+    await journal.save([], [SaveAgent(agent=agent, at=10.0)])
+    await journal.save([], [SaveAgent(agent=replace(agent, pause_asked="lunch"), at=11.0)])
+    paused = replace(agent, state=AgentState.PAUSED, reason="lunch", since=30.0)
+    await journal.save([], [SaveAgent(agent=paused, at=30.0)])
+    await journal.save([], [SaveAgent(agent=agent, at=10.0)])  # an old one, once more
+    history = list(db.execute("SELECT state, reason, began_at, ended_at FROM agent_states ORDER BY id"))
+    assert history == [("ready", "", 10.0, 30.0), ("paused", "lunch", 30.0, None)]
+
+
+async def test_a_number_found_bad_stays_bad(journal: Journal, campaign: Campaign) -> None:
+    lead = await first_lead(journal, campaign)
+    bad = lead.phones[0].id
+    await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=3.0, bad_phone=bad)])
+    again = next(one for one in (await journal.fetch_leads(campaign, 9, 60.0))[0] if one.id == lead.id)
+    assert [phone.is_bad for phone in again.phones] == [True, False]
+
+
+async def test_recordings_are_kept_and_missing_ones_named(
+    journal: Journal, campaign: Campaign, call_for: MakeCall, db: sqlite3.Connection
+) -> None:
+    call = call_for(await first_lead(journal, campaign))
+    stored = RecordingStored(
+        at=9.0, attempt=call.attempt, path="d/x.wav", started_at=1.0, length_s=2.5, size_bytes=9, sha256="ab"
+    )
+    missing = RecordingMissing(at=10.0, attempt=call.attempt, reason="no file")
+    stranger = RecordingMissing(at=10.0, attempt=AttemptId("a" + "9" * 20), reason="no file")
+    await journal.save([], [SaveCall(call=call)])
+    await journal.save([missing, stranger])
+    assert list(db.execute("SELECT attempt, missing FROM recordings")) == [(call.attempt, "no file")]
+    await journal.save([stored, missing])
+    rows = list(db.execute("SELECT path, length_s, size_bytes, sha256, missing FROM recordings"))
+    assert rows == [("d/x.wav", 2.5, 9, "ab", None)]
+
+
+async def test_events_and_orders_are_noted_for_replay(journal: Journal, db: sqlite3.Connection) -> None:
+    event = ContactHungUp(at=7.5, attempt=AttemptId("a" + "0" * 20), cause=17)
+    await journal.save([event], [HangUp(channel=ChannelId("x"))])
+    rows = list(db.execute("SELECT at, kind, name FROM events ORDER BY id"))
+    assert rows == [(7.5, "event", "ContactHungUp"), (7.5, "command", "HangUp")]
+
+
+async def test_a_full_disk_saves_nothing_and_passes(
+    journal: Journal, campaign: Campaign, call_for: MakeCall, db: sqlite3.Connection
+) -> None:
+    call = call_for(await first_lead(journal, campaign))
+    await journal.pretend_full()
+    with pytest.raises(JournalError, match="full") as caught:
+        await journal.save([Ticked(at=1.0)], [SaveCall(call=call)])
+    assert not isinstance(caught.value, JournalRefused)
+    assert count(db, "attempts") == count(db, "events") == 0
+    await journal.pretend_full(False)
+    await journal.save([Ticked(at=1.0)], [SaveCall(call=call)])
+    assert count(db, "attempts") == count(db, "events") == 1
+
+
+async def test_a_lock_held_too_long_is_an_error_and_passes(journal: Journal, db: sqlite3.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalError, match="locked"):
+        await journal.save([Ticked(at=1.0)])
+    db.execute("ROLLBACK")
+    await journal.save([Ticked(at=1.0)])
+
+
+async def test_the_engine_waits_out_a_short_transaction_of_the_command_line(
+    journal: Journal, db: sqlite3.Connection
+) -> None:
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction(db):
+            held.set()
+            let_go.wait(5)
+
+    other = asyncio.create_task(asyncio.to_thread(hold))
+    await asyncio.to_thread(held.wait, 5)
+    save = asyncio.create_task(journal.save([Ticked(at=1.0)]))
+    await asyncio.sleep(0)
+    let_go.set()
+    await asyncio.gather(save, other)
+    assert count(db, "events") == 1
+
+
+async def test_a_fetch_after_a_save_sees_it(journal: Journal, campaign: Campaign) -> None:
+    lead = await first_lead(journal, campaign)
+    save = journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=None, finished="talked")])
+    fetch = journal.fetch_leads(campaign, 10, 20.0)
+    _, (found, unfinished) = await asyncio.gather(save, fetch)
+    assert lead.id not in {one.id for one in found}
+    assert unfinished
+
+
+async def test_a_closed_journal_says_so(path: Path, db: sqlite3.Connection) -> None:
+    journal = await Journal.open(path)
+    await journal.close()
+    await journal.close()
+    with pytest.raises(JournalError, match="closed"):
+        await journal.save([Ticked(at=1.0)])
+
+
+async def test_a_journal_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no database at all" * 100)
+    with pytest.raises(StoreError, match=r"notes\.txt cannot be opened"):
+        await Journal.open(tmp_path / "notes.txt")
+    with pytest.raises(StoreError, match="There is no journal"):
+        open_reader(tmp_path / "nothing.sqlite3")
+
+
+async def test_what_is_saved_outlives_the_engine(
+    path: Path, db: sqlite3.Connection, campaign: Campaign, call_for: MakeCall
+) -> None:
+    journal = await Journal.open(path)
+    call = call_for(await first_lead(journal, campaign))
+    await journal.save([], [SaveCall(call=call)])
+    running = SaveCampaignState(campaign=campaign.id, state=CampaignState.RUNNING, at=3.0)
+    waiting = SaveLead(lead=LeadId(2), ordinal=1, due=700.0)
+    await journal.save([], [running, waiting])
+    await journal.close()
+    async with await Journal.open(path) as again:
+        loaded = await again.load(10.0)
+    assert [one.call for one in loaded.open] == [call]
+    assert loaded.campaigns[0].campaign == campaign
+    assert loaded.campaigns[0].state is CampaignState.RUNNING
+    assert loaded.next_due == {"spring": 700.0}
+    assert [trunk.id for trunk in loaded.trunks] == ["north"]
