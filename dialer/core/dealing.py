@@ -107,6 +107,8 @@ def why_not_originating(floor: FloorState) -> list[str]:
     why = []
     if not floor.is_pbx_up:
         why.append("no connection to Asterisk")
+    if floor.is_leaving:
+        why.append("the engine is leaving")
     if floor.is_late:
         why.append("events lag")
     if floor.journal_error is not None:

@@ -154,6 +154,10 @@ def _on_lag(floor: FloorState, event: ev.EventsLagged) -> None:
     floor.is_late = event.is_late
 
 
+def _on_leaving(floor: FloorState, event: ev.Leaving) -> None:
+    floor.is_leaving = True
+
+
 def _on_journal_failed(floor: FloorState, event: ev.JournalFailed) -> None:
     floor.journal_error = event.reason
 
@@ -247,6 +251,7 @@ _HANDLERS: dict[type, Callable[[FloorState, Any], None]] = {
     ev.PbxConnected: adoption.on_pbx_connected,
     ev.PbxDisconnected: _on_pbx_disconnected,
     ev.EventsLagged: _on_lag,
+    ev.Leaving: _on_leaving,
     ev.JournalFailed: _on_journal_failed,
     ev.JournalRecovered: _on_journal_recovered,
     ev.TrunkChanged: dealing.on_trunk_changed,

@@ -76,6 +76,7 @@ class FloorState:
         when that has been dialed again since, for then its future is the later call's business."""
         self.is_pbx_up = False
         self.is_late = False
+        self.is_leaving = False
         self.journal_error: str | None = None
         self.swept_at = 0.0
         self.is_stirred = False

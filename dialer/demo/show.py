@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -329,7 +330,7 @@ class Show:
     async def _do(self, *words: str, quiet: bool = False) -> None:
         """Run a ``dialer`` command as a person would, and show it. Raises ShowFailed if it fails."""
         if not quiet:
-            shown = " ".join(word.replace(str(self._home) + "/", "") for word in words)
+            shown = shlex.join(word.replace(f"{self._home}/", "") for word in words)
             click.secho(f"$ dialer {shown}", bold=True)
         process = await self._start(*words)
         try:

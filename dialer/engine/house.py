@@ -210,7 +210,7 @@ class House:
             cards=[one.card for one in loaded.agents],
             agents=[one.agent for one in loaded.agents],
             calls=[(one.call, one.lead) for one in loaded.open],
-            last_calls=[(one.call, one.lead) for one in loaded.last],
+            last=[(one.call, one.lead) for one in loaded.last],
         )
 
     def _api(self) -> Api:

@@ -67,7 +67,8 @@ class PhoneCall(msgspec.Struct, kw_only=True):
     """A call or registration as the phone saw it. Instants are seconds since the epoch.
 
     *ended_by*: ``phone`` or ``server``. *number*: dialed, or the caller's. *keys*: those that
-    the server took. *status*: the SIP status with which it was refused.
+    the server took. *status*: the SIP status with which it was refused. *shown*: the number
+    that the display shows since the server last changed it.
     """
 
     call_id: str
@@ -78,6 +79,7 @@ class PhoneCall(msgspec.Struct, kw_only=True):
     ended_at: float | None = None
     ended_by: str = ""
     status: int | None = None
+    shown: str = ""
     keys: str = ""
     refused_keys: int = 0
 
@@ -310,6 +312,8 @@ class LabPhone:
                 call.up_at = now
             case "keyed":
                 call.keys += detail.strip()
+            case "shown":
+                call.shown = detail.strip()
             case "key_refused":
                 call.refused_keys += 1
             case "registered":

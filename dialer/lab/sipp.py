@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,14 +49,23 @@ async def spawn(arguments: Sequence[str], *, folder: Path, output: str) -> async
 async def end(process: asyncio.subprocess.Process) -> None:
     """Ask *process* to end, wait for it, and kill it if it does not listen."""
     if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        send(process, signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), STOP_S_MAX)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            send(process, signal.SIGKILL)
             await process.wait()
+
+
+def send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal, if the process lives.
+
+    Not by the process's own ``kill``: that one looks whether the process has ended, and so may take
+    its exit status away from the event loop, which waits for it too.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 class Sipp:
@@ -132,8 +142,8 @@ class Sipp:
 
     async def kill(self) -> None:
         """End the process without a word, as if the plug were pulled."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        if self._process is not None:
+            send(self._process, signal.SIGKILL)
             await self._process.wait()
 
     def _write_files(self) -> None:

@@ -46,48 +46,24 @@ class BadRegion(ValueError):
     """There is no such region; the message says what is allowed."""
 
 
-class _Desc:
-    """One kind of number in a region: how long, and which digits."""
-
-    def __init__(self, desc: PhoneNumberDesc) -> None:
-        self.lengths = frozenset(desc.possible_length)
-        self.matches: Callable[[str], object] = re.compile(desc.national_number_pattern).fullmatch
-
-
-def _desc(desc: PhoneNumberDesc | None) -> _Desc | None:
-    return _Desc(desc) if desc is not None and desc.national_number_pattern else None
-
-
 class _Region:
     """What the library knows of one region, compiled."""
 
     def __init__(self, metadata: PhoneMetadata) -> None:
-        self.id: str = metadata.id
-        self.code = str(metadata.country_code)
-        general = _desc(metadata.general_desc)
+        general = metadata.general_desc
         assert general is not None
-        self.general = general
-        lengths = metadata.general_desc.possible_length
-        self.lengths_max = max(lengths, default=0)
-        self.local_lengths = frozenset(metadata.general_desc.possible_length_local_only)
-        self.types = [one for name in _TYPES if (one := _desc(getattr(metadata, name, None))) is not None]
-        self.leading = re.compile(metadata.leading_digits).match if metadata.leading_digits else None
+        self.code = str(metadata.country_code)
+        self.general = re.compile(general.national_number_pattern or "(?!)").fullmatch
+        self.lengths = frozenset(general.possible_length)
+        self.lengths_max = max(self.lengths, default=0)
+        self.local_lengths = frozenset(general.possible_length_local_only)
         prefix = metadata.national_prefix_for_parsing
         self.prefix = re.compile(prefix) if prefix else None
-        self.is_plain = (
-            not metadata.national_prefix_transform_rule
-            and (self.prefix is None or self.prefix.groups == 0)
-            and bool(lengths)
+        self.is_plain = not metadata.national_prefix_transform_rule and (
+            self.prefix is None or self.prefix.groups == 0
         )
-        self.international = (
-            re.compile(metadata.international_prefix).match if metadata.international_prefix else None
-        )
-
-    def is_of_a_type(self, digits: str) -> bool:
-        length = len(digits)
-        if length not in self.general.lengths or not self.general.matches(digits):
-            return False
-        return any(length in one.lengths and one.matches(digits) for one in self.types)
+        abroad = metadata.international_prefix
+        self.international = re.compile(abroad).match if abroad else None
 
     def strip(self, digits: str) -> str | None:
         """*digits* without the national prefix; None where only the library can tell."""
@@ -97,28 +73,35 @@ class _Region:
         if not self.is_plain:
             return None
         rest = digits[match.end() :]
-        if self.general.matches(digits) and not self.general.matches(rest):
+        if self.general(digits) and not self.general(rest):
             return digits
         return rest
 
 
-class _Code:
-    """A country calling code: its regions in the library's order, the main one first."""
+def _exists(code: int) -> Callable[[str], object]:
+    """Whether a national number of the calling code exists: the library's rules as one pattern.
 
-    def __init__(self, code: int) -> None:
-        found = [PhoneMetadata.metadata_for_region(name, None) for name in COUNTRY_CODE_TO_REGION_CODE[code]]
-        self.regions = [_Region(one) for one in found if one is not None and one.id != "001"]
+    The library goes through the regions that share the code, the main one first. A region with
+    leading digits owns every number that begins so; another owns what is of one of its types.
+    """
+    pattern = "(?!)"
+    for name in reversed(COUNTRY_CODE_TO_REGION_CODE[code]):
+        metadata = PhoneMetadata.metadata_for_region(name, None)
+        if metadata is None:
+            continue
+        types = "|".join(_of(desc) for name in _TYPES if (desc := getattr(metadata, name, None)) is not None)
+        own = f"(?={_of(metadata.general_desc)}\\Z)(?:{types or '(?!)'})\\Z"
+        leading = metadata.leading_digits
+        pattern = f"(?:(?={leading}){own}|(?!{leading}){pattern})" if leading else f"(?:{own}|{pattern})"
+    return re.compile(pattern).match
 
-    def is_valid(self, digits: str) -> bool:
-        if len(self.regions) == 1:
-            return self.regions[0].is_of_a_type(digits)
-        for region in self.regions:
-            if region.leading is not None:
-                if region.leading(digits):
-                    return region.is_of_a_type(digits)
-            elif region.is_of_a_type(digits):
-                return True
-        return False
+
+def _of(desc: PhoneNumberDesc | None) -> str:
+    """The pattern of a kind of number, with its lengths."""
+    if desc is None or not desc.national_number_pattern:
+        return "(?!)"
+    lengths = "|".join(f"\\d{{{length}}}" for length in desc.possible_length if length > 0)
+    return f"(?:(?=(?:{lengths or '(?!)'})\\Z)(?:{desc.national_number_pattern}))"
 
 
 class Numbers:
@@ -135,9 +118,11 @@ class Numbers:
             raise BadRegion(
                 f"{region!r} is no region; two letters as of ISO 3166 are allowed, such as RU, KZ, CN, DE, US."
             )
-        self._code = _Code(metadata.country_code)
+        assert metadata.country_code is not None
         self._home = _Region(metadata)
-        self._main = self._code.regions[0] if self._code.regions else self._home
+        main = PhoneMetadata.metadata_for_region(COUNTRY_CODE_TO_REGION_CODE[metadata.country_code][0], None)
+        self._main = _Region(main) if main is not None else self._home
+        self._exists = _exists(metadata.country_code)
         self._ask = lru_cache(_CACHED)(self._ask_library)
 
     def read(self, text: str) -> str:
@@ -151,33 +136,32 @@ class Numbers:
     def accept(self, text: str) -> str | None:
         """The fast path: the number if it is an ordinary valid one, None if the library must be asked."""
         digits = text.translate(_SEPARATORS)
-        home, main = self._home, self._main
+        home = self._home
+        code = home.code
         if digits[:1] == "+":
             digits = digits[1:]
-            if not digits.startswith(home.code):
+            if not digits.startswith(code):
                 return None
-            rest: str | None = digits[len(home.code) :]
-            region = main
+            rest: str | None = digits[len(code) :]
+            region = self._main
         else:
             if home.international is not None and home.international(digits):
                 return None
             rest, region = digits, home
-            if digits.startswith(home.code):
-                without = home.strip(digits[len(home.code) :])
+            if digits.startswith(code):
+                without = home.strip(digits[len(code) :])
                 if without is None:
                     return None
-                if len(digits) > home.lengths_max or (
-                    not home.general.matches(digits) and home.general.matches(without)
-                ):
-                    rest, region = without, main
-        if not rest or not digits.isascii() or not digits.isdigit():
+                if len(digits) > home.lengths_max or (not home.general(digits) and home.general(without)):
+                    rest, region = without, self._main
+        if not rest or not digits.isdigit() or not digits.isascii():
             return None
         national = region.strip(rest)
-        if not national or national[0] == "0" or len(national) in region.local_lengths:
+        if not national or national[0] == "0" or not self._exists(national):
             return None
-        if len(national) not in region.general.lengths or not self._code.is_valid(national):
+        if len(national) in region.local_lengths or len(national) not in region.lengths:
             return None
-        return f"+{home.code}{national}"
+        return f"+{code}{national}"
 
     def _ask_library(self, text: str) -> str:
         return ask_library(text, self.region)

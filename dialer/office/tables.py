@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 _INSTANT = re.compile(r"(at|since|due|.+_at|.+_due|.+_since)\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\n|%]")
-_NUMBER = re.compile(r"[+-]?[0-9][0-9 .]*\Z")
+_NUMBER = re.compile(r"[+-]?[0-9][0-9 .]*(, [+-]?[0-9][0-9 .]*)*\Z")
 _PIPE_WIDTH = 10_000
 """Width of a table that goes to no terminal: nothing is folded or cut."""
 
@@ -124,14 +124,17 @@ def _show_table(rows: Iterator[Row], names: list[str], title: str, out: TextIO) 
     console = Console(file=out, highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
-    table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD)
     shown = list(rows)
     for name in names:
-        is_number = any(isinstance(row[name], int | float) for row in shown)
+        values = [row[name] for row in shown if row[name] is not None]
+        is_number = bool(values) and all(isinstance(value, int | float) for value in values)
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in shown:
         table.add_row(*(Text(text_of(row[name])) for name in names))
     if shown:
+        if title:
+            console.print(Text(title, style="bold"))
         console.print(table)
     else:
         console.print(Text(f"{title}: nothing" if title else "nothing"))

@@ -25,6 +25,7 @@ from dialer.lab.day import Behaviour, Line, Person, Reaction
 from dialer.lab.errors import LabCallRefused, LabError, LabProcessDied
 from dialer.lab.network import LabNetwork, NetworkCall
 from dialer.lab.phones import LabPhones, Phone
+from dialer.lab.ports import choose_room
 from dialer.lab.softphone import Softphone
 from dialer.lab.voice import hear_recording
 
@@ -34,7 +35,6 @@ AUTO_ANSWER = {
     "PJSIP_HEADER(add,Alert-Info)": "<http://localhost>;info=alert-autoanswer;delay=0",
     "PJSIP_HEADER(add,Call-Info)": "<sip:localhost>;answer-after=0",
 }
-_media_ports = iter(range(25000, 32000, 128))
 
 
 class Switchboard:
@@ -140,7 +140,7 @@ def make_network(asterisk_home, tmp_path) -> Callable[[Iterable[Person]], LabNet
             tmp_path / "network",
             port=asterisk_home.trunk_port,
             people=people,
-            media_port=next(_media_ports),
+            media_port=choose_room(0).network_media,
         )
 
     return make
@@ -149,12 +149,13 @@ def make_network(asterisk_home, tmp_path) -> Callable[[Iterable[Person]], LabNet
 @pytest.fixture
 def make_phones(asterisk_home, tmp_path) -> Callable[..., LabPhones]:
     def make(*phones: Phone, expires_s: int = 120) -> LabPhones:
+        room = choose_room(len(phones))
         return LabPhones(
             tmp_path / "phones",
             sip_server=("127.0.0.1", asterisk_home.sip_port),
             phones=phones,
-            port=free_ports(len(phones)),
-            media_port=next(_media_ports),
+            port=room.phones,
+            media_port=room.phones_media,
             expires_s=expires_s,
         )
 
@@ -164,21 +165,6 @@ def make_phones(asterisk_home, tmp_path) -> Callable[..., LabPhones]:
 @pytest.fixture
 def secret(asterisk_home) -> str:
     return str(asterisk_home.phone_secret)
-
-
-def free_ports(count: int) -> int:
-    """The first of *count* ports that nobody has just now, UDP and TCP."""
-    for first in range(17000, 19000, 20):
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in range(first, first + count):
-                    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                        one = stack.enter_context(socket.socket(socket.AF_INET, kind))
-                        one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no free ports")
 
 
 async def until(is_so: Callable[[], object], within_s: float = 10.0) -> None:
@@ -329,6 +315,7 @@ async def test_a_parked_operator_and_a_person_are_heard_each_on_their_channel(
         await switchboard.hang_up("a-1")
         await switchboard.until("ChannelDestroyed", id="a-1")
         assert phone.is_on_line
+        assert line.shown == "74950000000"
         await phone.hang_up()
         assert line.ended_by == "phone"
     left, right = hear_recording(tmp_path / "a-1.raw")
@@ -336,6 +323,40 @@ async def test_a_parked_operator_and_a_person_are_heard_each_on_their_channel(
     assert left.mark_hz == 700
     assert right.is_operator
     assert right.mark_hz == operator.mark_hz
+
+
+async def test_in_no_conversation_is_anybody_silent(switchboard, make_network, make_phones, secret, tmp_path):
+    """Twelve conversations one after the other on three lines: the first words are where things go wrong."""
+    people = [someone(index, Behaviour.TALKS, ring_ms=100, talk_ms=900) for index in range(12)]
+    operators = [Phone(extension=f"10{index}", secret=secret, voice=index) for index in (1, 2, 3)]
+
+    async def work(operator: Phone, share: list[Person]) -> None:
+        await phones[operator.extension].sign_in()
+        start = await switchboard.until("StasisStart", args=f"feature {operator.extension} 40")
+        bridge = f"line-{operator.extension}"
+        await switchboard.join(bridge, start["channel"]["id"])
+        for person in share:
+            channel = f"a-{person.name}"
+            await switchboard.call(number_of(person), channel, record=tmp_path / f"{person.name}.raw")
+            await switchboard.until("StasisStart", id=channel)
+            await switchboard.request("POST", f"/bridges/{bridge}/addChannel", channel=channel)
+            await switchboard.until("ChannelDestroyed", id=channel)
+
+    async with make_network(people) as network, make_phones(*operators) as phones:
+        shares = [people[index::3] for index in range(3)]
+        await asyncio.gather(
+            *(work(operator, share) for operator, share in zip(operators, shares, strict=True))
+        )
+        counted = {call.number: call for call in network.calls()}
+    assert all(call.ended_by == "person" for call in counted.values())
+    for index, person in enumerate(people):
+        left, right = hear_recording(tmp_path / f"{person.name}.raw")
+        assert (left.mark_hz, right.mark_hz) == (
+            counted[number_of(person)].mark_hz,
+            operators[index % 3].mark_hz,
+        )
+        assert left.is_person
+        assert right.is_operator
 
 
 async def test_many_talk_at_once_and_each_is_heard_alone(switchboard, make_network, tmp_path):
@@ -457,11 +478,12 @@ async def test_a_phone_without_power(switchboard, make_phones, secret):
 
 
 async def test_a_port_that_is_taken_is_said_so(tmp_path):
-    port = free_ports(1)
+    room = choose_room(0)
+    port = room.network
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", port))
         with pytest.raises(LabError, match=r"network"):
-            await LabNetwork(tmp_path, port=port, people=[], media_port=next(_media_ports)).start()
+            await LabNetwork(tmp_path, port=port, people=[], media_port=room.network_media).start()
 
 
 async def test_nothing_outlives_the_process_that_started_it(tmp_path, asterisk_home):
@@ -470,6 +492,7 @@ import asyncio, sys
 from pathlib import Path
 from dialer.lab.network import LabNetwork
 from dialer.lab.phones import LabPhones, Phone
+from dialer.lab.ports import choose_room
 async def main():
     folder, port, media, server = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     network = LabNetwork(folder, port=port, people=[], media_port=media)
@@ -481,8 +504,9 @@ async def main():
     await asyncio.sleep(60)
 asyncio.run(main())
 """
-    arguments = [str(tmp_path), str(free_ports(2)), str(next(_media_ports)), str(asterisk_home.sip_port)]
-    with subprocess.Popen(  # noqa: ASYNC220
+    room = choose_room(1)
+    arguments = [str(tmp_path), str(room.network), str(room.network_media), str(asterisk_home.sip_port)]
+    with subprocess.Popen(
         [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
@@ -495,14 +519,14 @@ asyncio.run(main())
 
 async def test_a_real_softphone(switchboard, asterisk_home, make_phones, secret, make_network, tmp_path):
     person = someone(3, Behaviour.WAITS)
-    first = free_ports(5)
+    room = choose_room(4)
     softphone = Softphone(
         tmp_path / "softphone",
         Phone(extension="104", secret=secret, voice=6),
         sip_server=("127.0.0.1", asterisk_home.sip_port),
-        port=first,
-        control_port=first + 3,
-        media_port=next(_media_ports),
+        port=room.phones,
+        control_port=room.phones + 3,
+        media_port=room.phones_media,
     )
     async with make_network([person]), softphone:
         line = await softphone.sign_in()

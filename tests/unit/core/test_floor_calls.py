@@ -19,7 +19,7 @@ from dialer.core.commands import (
 )
 from dialer.core.ids import AttemptId, BridgeId, ChannelId
 from dialer.core.values import AgentState, CallState, Result
-from tests.unit.core.world import AT, World, campaign, lead, parked, trunk
+from tests.unit.core.world import AT, World, campaign, lead, parked, rung, trunk
 
 NOBODY = AttemptId("a" + "v" * 20)
 
@@ -54,7 +54,7 @@ def test_a_call_from_the_dial_to_the_result() -> None:
     assert Tell(channel=ChannelId("line-of-g7"), message="call") in commands
     assert (w.call(a1).state, w.state("g7")) == (CallState.CONNECTING, AgentState.RESERVED)
 
-    w.later(0.1).joins(a1)
+    w.later(0.125).joins(a1)
     assert (w.call(a1).state, w.state("g7")) == (CallState.CONNECTED, AgentState.ON_CALL)
     assert w.timer(a1) is None
     w.look()
@@ -66,7 +66,7 @@ def test_a_call_from_the_dial_to_the_result() -> None:
     w.later(60).hangs_up(a1, 16)
     call = w.call(a1)
     assert (call.state, call.result, call.agent) == (CallState.ENDED, Result.TALKED, "g7")
-    assert (call.rang_at, call.answered_at, call.connected_at) == (AT + 8, AT + 10, pytest.approx(AT + 10.1))
+    assert (call.rang_at, call.answered_at, call.connected_at) == (AT + 8, AT + 10, AT + 10 + 0.125)
     assert (w.state("g7"), w.agent("g7").deadline) == (AgentState.WRAP_UP, w.at + 10)
     assert w.store.finished == {lead(1).id: "talked"}
 
@@ -433,7 +433,7 @@ def test_a_person_who_hangs_up_during_the_join_is_abandoned_and_the_operator_fre
 def test_nothing_is_originated_while_something_is_wrong(
     bad: tuple[type[ev.Event], dict[str, object]], good: tuple[type[ev.Event], dict[str, object]], why: str
 ) -> None:
-    w = World(parked("g7"), is_started=False)
+    w = World(rung("g7"), is_started=False)
     assert w.floor.why_not_originating() == []
     w.tell(bad[0], **bad[1])
     w.tell(ev.CampaignOrdered, campaign=w.campaigns[0].id, order="start")

@@ -226,7 +226,9 @@ def test_an_operator_may_say_that_the_number_is_wrong() -> None:
     after = rules.recycle(one, wrong, campaign(), AT)
     assert (after.due, after.bad_phone, numbers(after.lead, campaign())) == (AT, one.phones[0].id, B)
     alone = lead(1, A)
-    after = rules.recycle(alone, a_call(alone, Result.TALKED, operator_result="wrong_information"), campaign(), AT)
+    after = rules.recycle(
+        alone, a_call(alone, Result.TALKED, operator_result="wrong_information"), campaign(), AT
+    )
     assert after.finished == "no_number_left"
 
 

@@ -9,7 +9,25 @@ from hypothesis import strategies as st
 
 from dialer.office.numbers import BadNumber, BadRegion, Numbers, ask_library
 
-REGIONS = ("RU", "KZ", "CN", "US", "CA", "GB", "DE", "FR", "IT", "BY", "UA", "UZ", "BR", "MX", "AR", "IN", "JP")
+REGIONS = (
+    "RU",
+    "KZ",
+    "CN",
+    "US",
+    "CA",
+    "GB",
+    "DE",
+    "FR",
+    "IT",
+    "BY",
+    "UA",
+    "UZ",
+    "BR",
+    "MX",
+    "AR",
+    "IN",
+    "JP",
+)
 READERS = {region: Numbers(region) for region in REGIONS}
 
 
@@ -104,7 +122,9 @@ def nearly_right(draw: st.DrawFn) -> tuple[str, str]:
     changed = national[:kept] + tail
     code = str(number.country_code)
     prefix = phonenumbers.ndd_prefix_for_region(region, True) or ""
-    return draw(st.sampled_from(("+" + code, code, prefix, "", "+" + code + prefix, code + prefix))) + changed, region
+    return draw(
+        st.sampled_from(("+" + code, code, prefix, "", "+" + code + prefix, code + prefix))
+    ) + changed, region
 
 
 @settings(max_examples=1500, deadline=None)
@@ -114,7 +134,11 @@ def test_nearly_right_numbers_are_judged_as_by_the_library(case: tuple[str, str]
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(("+7", "7", "8", "")), st.sampled_from("34789"), st.text("0123456789", min_size=9, max_size=9))
+@given(
+    st.sampled_from(("+7", "7", "8", "")),
+    st.sampled_from("34789"),
+    st.text("0123456789", min_size=9, max_size=9),
+)
 def test_ordinary_russian_numbers_take_the_fast_path(prefix: str, first: str, rest: str) -> None:
     text = prefix + first + rest
     found = judge(text, "RU")

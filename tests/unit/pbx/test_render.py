@@ -43,7 +43,7 @@ def render(target: Path, install: dict[str, Path], **changes: Any) -> Path:
         "sip_port": 15060,
         "rtp_range": (20000, 20199),
     }
-    return render_asterisk(target, **install, **(values | changes))
+    return render_asterisk(target, **(values | install | changes))
 
 
 def trunk(**settings: Any) -> Trunk:

@@ -1,0 +1,165 @@
+"""What is said between the bench and the two who are measured, and how their time is counted.
+
+The bench starts each of them as a process, sends a :class:`Plan` as the first line of its input, and reads
+what it says line by line: ``connected`` (operators may sign in now), ``ready`` (all have), and at last an
+:class:`Outcome`. The end of its input tells the process to leave. The password travels in the plan: it is in
+no file, no argument list and no environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+APP = "obzvon"
+TRUNK = "lab"
+CALLER_ID = "+74950000000"
+WAIT_S = 30.0
+"""What ought to happen in a moment has happened by then, or something is wrong."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One run. *rate*: calls placed a second, None: as many as the operators take.
+
+    *warm_s* passes before *window_s* is measured. *processes*: whose time is counted, by name.
+    *profile*: where the engine's profile goes (it slows the engine down), empty: none is taken.
+    """
+
+    home: str
+    ari_url: str
+    ari_user: str
+    ari_password: str
+    agents: int
+    warm_s: float
+    window_s: float
+    rate: float | None = None
+    record: bool = False
+    with_tones: bool = True
+    processes: dict[str, int] = {}
+    profile: str = ""
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """Counters at one instant; or, as a difference, of the window."""
+
+    at: float = 0.0
+    cpu_s: float = 0.0
+    """Of the process that is measured."""
+    others_s: dict[str, float] = {}
+    """Of the processes of the world, by name."""
+    machine_s: float = 0.0
+    """Of everything on this machine."""
+    requests: int = 0
+    frames: int = 0
+    events: int = 0
+    transactions: int = 0
+    journal_s: float = 0.0
+
+    def since(self, before: Counts) -> Counts:
+        """What was added after *before*."""
+        new = {
+            name: getattr(self, name) - getattr(before, name)
+            for name in self.__struct_fields__
+            if name != "others_s"
+        }
+        others = {name: value - before.others_s.get(name, 0.0) for name, value in self.others_s.items()}
+        return Counts(**new, others_s=others)
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What one run gave. *calls*: bridged and ended within the window. *waits_ms*: of each of them, from the
+    answer to the join. *failed*: calls of the whole run that were not bridged, by result.
+    """
+
+    who: str
+    agents: int
+    rate: float | None = None
+    calls: int
+    window: Counts
+    waits_ms: list[float]
+    failed: dict[str, int] = {}
+
+    @property
+    def calls_per_s(self) -> float:
+        """Bridged calls a second."""
+        return self.calls / self.window.at
+
+    @property
+    def cpu_ms_per_call(self) -> float:
+        """Milliseconds of processor time of the process that is measured, for each bridged call."""
+        return 1000 * self.window.cpu_s / max(1, self.calls)
+
+    @property
+    def strangers_share(self) -> float:
+        """The share of all processors that went to programs which have nothing to do with the run."""
+        ours = self.window.cpu_s + sum(self.window.others_s.values())
+        return max(0.0, self.window.machine_s - ours) / (self.window.at * (os.cpu_count() or 1))
+
+
+class Said(msgspec.Struct, kw_only=True):
+    """One line of a half's output."""
+
+    phase: str
+    outcome: Outcome | None = None
+
+
+class Line:
+    """The half's end of the conversation: say something; know when to leave."""
+
+    def __init__(self) -> None:
+        self.plan = msgspec.json.decode(sys.stdin.readline(), type=Plan)
+        self.leave = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def listen() -> None:
+            sys.stdin.read()
+            loop.call_soon_threadsafe(self.leave.set)
+
+        threading.Thread(target=listen, daemon=True).start()
+
+    def say(self, phase: str, outcome: Outcome | None = None) -> None:
+        """Tell the bench."""
+        sys.stdout.write(msgspec.json.encode(Said(phase=phase, outcome=outcome)).decode() + "\n")
+        sys.stdout.flush()
+
+
+def count(at: float, processes: dict[str, int]) -> Counts:
+    """The counters that do not depend on who is measured, at the instant *at*."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    others = {name: process_s(pid) for name, pid in processes.items()}
+    return Counts(at=at, cpu_s=own.ru_utime + own.ru_stime, others_s=others, machine_s=machine_s())
+
+
+def process_s(pid: int) -> float:
+    """Seconds of processor time of the process *pid*; 0 if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0.0
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def machine_s() -> float:
+    """Seconds of processor time that the whole machine has worked since it started."""
+    fields = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]]
+    user, nice, system, _idle, _iowait, irq, softirq, steal = fields[:8]
+    return (user + nice + system + irq + softirq + steal) / _TICKS
+
+
+async def until(is_so: object, what: str, within_s: float = WAIT_S) -> None:
+    """Wait until the function *is_so* says yes. Raises RuntimeError when it does not in time."""
+    assert callable(is_so)
+    try:
+        async with asyncio.timeout(within_s):
+            while not is_so():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise RuntimeError(f"{what}: not within {within_s:g} s") from None

@@ -1,0 +1,204 @@
+"""The floor in a world that delays, doubles, loses and reorders: what must always be true, is.
+
+The examples are the same at every run. ``OBZVON_EXAMPLES=5000`` explores as many others.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from dialer.core import events as ev
+from dialer.core.ids import is_leg
+from dialer.core.values import RetryRule, Result
+from tests.unit.core.simulation import Simulation
+from tests.unit.core.world import campaign, lead, parked, rung, trunk
+
+SHARED = "+79990000000"
+CAUSES = ((17, 486), (19, 480), (1, 404), (21, 603), (34, 503), (0, None), (127, 500))
+CODES = ("40", "40", "41", "421", "43", "43", "441", "446", "45")
+place = st.integers(0, 11)
+
+
+class FloorMachine(RuleBasedStateMachine):
+    """One day of a small centre, in the worst order that can be found."""
+
+    world: Simulation
+
+    @initialize(
+        ring_agent=st.sampled_from(["at_dial", "at_ring", "at_answer"]),
+        wrap_up_s=st.sampled_from([0.0, 3.0]),
+        wait_s=st.sampled_from([2.0, 8.0]),
+        has_two=st.booleans(),
+    )
+    def begin(self, **settings: Any) -> None:
+        two = settings.pop("has_two")
+        retry = {Result.NO_ANSWER: RetryRule(attempts=2, again_s=30.0, phone="next")}
+        common: dict[str, Any] = {**settings, "ring_s": 10.0, "agent_ring_s": 6.0, "retry": retry}
+        campaigns = [campaign(priority=2, **common)]
+        leads = [lead(1, SHARED, "+79990000001"), lead(2, SHARED), *map(lead, range(3, 8))]
+        if two:
+            campaigns.append(campaign("summer", priority=1, **common))
+            leads += [lead(8, SHARED, of="summer"), lead(9, "+79990000009", of="summer")]
+        self.world = Simulation(
+            campaigns=campaigns,
+            trunks=[trunk(channels_max=4)],
+            cards=[parked("g1"), parked("g2", "spring"), rung("g3"), rung("g4", "spring", "summer")],
+            leads=leads,
+        )
+        for card in self.world.cards[:3]:
+            self.world.dials(card, "40")
+        self.world.run()
+
+    # -- what is under way goes on --------------------------------------------------------
+
+    @rule(place=place)
+    def an_event_arrives(self, place: int) -> None:
+        self.world.deliver(place)
+
+    @rule(place=place)
+    def a_request_is_carried_out(self, place: int) -> None:
+        self.world.act(place)
+
+    @rule(place=place)
+    def the_store_reads(self, place: int) -> None:
+        self.world.read(place)
+
+    @rule()
+    def everything_goes_its_way(self) -> None:
+        self.world.run()
+
+    @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 2.5, 6.0, 11.0, 35.0, 125.0]), has_timers=st.booleans())
+    def time_passes(self, seconds: float, has_timers: bool) -> None:
+        self.world.pass_time(seconds, has_timers=has_timers)
+
+    # -- people do what they do -----------------------------------------------------------
+
+    @rule(place=place)
+    def a_phone_rings(self, place: int) -> None:
+        if persons := self.world.persons(is_up=False):
+            self.world.rings(persons[place % len(persons)])
+
+    @rule(place=place)
+    def a_person_answers(self, place: int) -> None:
+        if persons := self.world.persons(is_up=False):
+            self.world.answers(persons[place % len(persons)])
+
+    @rule(place=place, cause=st.sampled_from(CAUSES))
+    def a_call_ends(self, place: int, cause: tuple[int, int | None]) -> None:
+        if persons := self.world.persons():
+            person = persons[place % len(persons)]
+            self.world.end(person.id, *((0, None) if person.is_up else cause))
+
+    @rule(place=place)
+    def an_operator_picks_up(self, place: int) -> None:
+        if legs := [one for one in self.world.lines() if is_leg(one.id) and not one.is_up]:
+            self.world.answers(legs[place % len(legs)])
+
+    @rule(place=place)
+    def an_operator_hangs_up(self, place: int) -> None:
+        if lines := self.world.lines():
+            self.world.end(lines[place % len(lines)].id, 16)
+
+    @rule(place=place, code=st.sampled_from(CODES))
+    def an_operator_dials_a_code(self, place: int, code: str) -> None:
+        self.world.dials(self.world.cards[place % 4], code)
+
+    @rule(place=place, code=st.sampled_from(CODES))
+    def an_operator_keys_a_code(self, place: int, code: str) -> None:
+        if lines := [one for one in self.world.lines() if one.in_app]:
+            line = lines[place % len(lines)]
+            for digit in f"*{code}":
+                self.world.tell(ev.DigitPressed, channel=line.id, digit=digit)
+
+    @rule(
+        place=place,
+        order=st.sampled_from(["ready", "pause", "sign_out"]),
+    )
+    def a_supervisor_orders_an_operator(self, place: int, order: str) -> None:
+        self.world.tell(ev.AgentOrdered, agent=self.world.cards[place % 4].id, order=order)
+
+    @rule(place=place, order=st.sampled_from(["start", "pause", "resume", "stop"]))
+    def a_supervisor_orders_a_campaign(self, place: int, order: str) -> None:
+        campaigns = self.world.campaigns
+        self.world.tell(ev.CampaignOrdered, campaign=campaigns[place % len(campaigns)].id, order=order)
+
+    @rule(place=place, is_parked=st.booleans())
+    def a_card_is_changed(self, place: int, is_parked: bool) -> None:
+        cards = self.world.cards
+        card = cards[place % 4]
+        changed = (parked if is_parked else rung)(card.id, *card.campaigns)
+        cards[place % 4] = changed
+        self.world.tell(ev.AgentApplied, agent=changed)
+
+    # -- and things go wrong --------------------------------------------------------------
+
+    @rule(place=place)
+    def an_event_comes_twice(self, place: int) -> None:
+        self.world.deliver(place, is_doubled=True)
+
+    @rule(place=place)
+    def an_event_gets_lost(self, place: int) -> None:
+        self.world.lose(place)
+
+    @rule()
+    def the_socket_breaks(self) -> None:
+        self.world.cut()
+
+    @precondition(lambda self: not self.world.is_connected)
+    @rule()
+    def the_socket_is_open_again(self) -> None:
+        self.world.reconnect()
+
+    @rule()
+    def the_engine_is_killed(self) -> None:
+        self.world.restart()
+
+    @rule(is_lying=st.booleans(), is_refusing=st.booleans())
+    def asterisk_misbehaves(self, is_lying: bool, is_refusing: bool) -> None:
+        self.world.is_lying, self.world.is_refusing = is_lying, is_refusing
+
+    @rule(fails=st.booleans())
+    def the_journal_fails_or_is_mended(self, fails: bool) -> None:
+        if fails:
+            self.world.fail_journal()
+        else:
+            self.world.mend_journal()
+
+    @rule(is_bad=st.booleans(), place=place)
+    def something_is_down_or_up(self, is_bad: bool, place: int) -> None:
+        match place % 3:
+            case 0:
+                self.world.tell(ev.EventsLagged, lag_ms=1500.0, is_late=is_bad)
+            case 1:
+                self.world.tell(ev.TrunkChanged, trunk=self.world.trunks[0].id, is_up=not is_bad)
+            case _:
+                phone = self.world.cards[place % 4].phone
+                self.world.tell(ev.PhoneChanged, phone=phone, is_registered=not is_bad)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        self.world.calm_down()
+        self.world.check_calm()
+        self.world.work_off()
+        self.world.calm_down()
+        self.world.check_calm()
+        self.world.replay()
+
+
+_MORE = int(os.environ.get("OBZVON_EXAMPLES", "0"))
+FloorMachine.TestCase.settings = settings(
+    max_examples=_MORE or 40,
+    stateful_step_count=60,
+    derandomize=not _MORE,
+    database=None,
+    deadline=None,
+    print_blob=False,
+    suppress_health_check=list(HealthCheck),
+)
+TestFloor = FloorMachine.TestCase

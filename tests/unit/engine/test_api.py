@@ -1,0 +1,284 @@
+"""The engine's API, over a real Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from dialer.core import events as ev
+from dialer.core.floor import Floor
+from dialer.core.ids import AgentId, CampaignId
+from dialer.core.values import AgentCard, Campaign, CampaignState
+from dialer.engine import api as module
+from dialer.engine.api import Api, listen
+from dialer.store.errors import JournalError
+from tests.unit.engine.parts import CAMPAIGN, TRUNK, Box, call, clock
+
+LATER = Campaign(id=CampaignId("later"), lists=("people",), trunk=TRUNK.id)
+
+
+class Engine:
+    """What the API asks of an engine."""
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        self.lag_s = 0.0125
+        self.journal_ok = True
+        self.events = 7
+        self.transactions = 3
+
+
+class House:
+    """The API's neighbours. *store*: campaigns that a reload finds."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+        self.floor = Floor()
+        self.floor.restore(
+            campaigns=[(CAMPAIGN, CampaignState.NEW)],
+            trunks=[TRUNK],
+            cards=[AgentCard(id=AgentId("ann"), phone="101")],
+        )
+        self.engine = Engine(self.floor)
+        self.inbox = Box()
+        self.store: list[Campaign] = []
+        self.enrolled: list[str] = []
+        self.reloads = 0
+        self.enroll_error: Exception | None = None
+        self.pbx_connected = True
+        self.session: aiohttp.ClientSession
+
+    def api(self) -> Api:
+        return Api(
+            version="9.9",
+            engine=self.engine,  # type: ignore[arg-type]
+            inbox=self.inbox,
+            clock=clock(),
+            reload=self.reload,
+            enroll=self.enroll,
+            pbx_connected=lambda: self.pbx_connected,
+            timers_ok=lambda: True,
+        )
+
+    async def reload(self) -> dict[str, int]:
+        self.reloads += 1
+        for campaign in self.store:
+            self.floor.handle(ev.CampaignApplied(at=1.0, campaign=campaign))
+        return {"trunks": 1, "campaigns": len(self.floor.desks), "agents": 1}
+
+    async def enroll(self, campaign: CampaignId) -> int:
+        if self.enroll_error is not None:
+            raise self.enroll_error
+        self.enrolled.append(campaign)
+        return 3
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        async with self.session.request(method, f"http://engine{path}", **options) as answer:
+            assert answer.content_type == "application/json"
+            return answer.status, await answer.json()
+
+    async def post(self, path: str, **options: Any) -> tuple[int, Any]:
+        return await self.ask("POST", path, **options)
+
+
+@pytest.fixture
+async def house(short_tmp: Path) -> AsyncIterator[House]:
+    made = House(short_tmp / "run" / "engine.sock")
+    runner = await listen(made.api(), made.socket)
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(made.socket))) as session:
+        made.session = session
+        yield made
+    await runner.cleanup()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_only_the_owner_may_open_it(house):
+    assert mode(house.socket) == 0o600
+    assert mode(house.socket.parent) == 0o700
+
+
+async def test_a_folder_that_was_too_open_is_closed_and_an_old_socket_replaced(short_tmp):
+    socket = short_tmp / "run" / "engine.sock"
+    socket.parent.mkdir(mode=0o755)
+    socket.write_text("left over")
+    runner = await listen(House(socket).api(), socket)
+    assert (mode(socket.parent), mode(socket)) == (0o700, 0o600)
+    await runner.cleanup()
+
+
+async def test_health(house):
+    live = call(1, campaign=CAMPAIGN.id)
+    house.floor.restore(calls=[(live, _lead())])
+    status, health = await house.ask("GET", "/v1/health")
+    assert status == 200
+    assert health == {
+        "engine": "9.9",
+        "pbx_connected": True,
+        "lag_ms": 12.5,
+        "depth": 0,
+        "journal_ok": True,
+        "timers_ok": True,
+        "originating": False,
+        "live_calls": 1,
+        "calls": {"spring": {"dialing": 1}},
+        "hopper": {"spring": 0},
+        "trunks": {"north": True},
+        "why_not": ["no connection to Asterisk"],
+        "events": 7,
+        "transactions": 3,
+    }
+
+
+async def test_health_names_every_reason_why_nothing_is_dialed(house):
+    house.floor.handle(ev.PbxConnected(at=1.0))
+    assert (await house.ask("GET", "/v1/health"))[1]["originating"]
+    house.floor.handle(ev.JournalFailed(at=2.0, reason="disk full"))
+    house.floor.handle(ev.EventsLagged(at=2.0, lag_ms=2000.0, is_late=True))
+    house.floor.handle(ev.Leaving(at=2.0))
+    health = (await house.ask("GET", "/v1/health"))[1]
+    assert not health["originating"]
+    assert len(health["why_not"]) == 3
+    assert any("disk full" in reason for reason in health["why_not"])
+
+
+def _lead() -> Any:
+    from dialer.core.ids import LeadId
+    from dialer.core.values import Lead
+
+    return Lead(id=LeadId(1), campaign=CAMPAIGN.id, contact=1, phones=())  # type: ignore[arg-type]
+
+
+# -- campaigns -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "order", "added"),
+    [
+        (CampaignState.NEW, "start", 3),
+        (CampaignState.RUNNING, "pause", 0),
+        (CampaignState.PAUSED, "resume", 3),
+        (CampaignState.RUNNING, "stop", 0),
+        (CampaignState.RUNNING, "start", 3),
+    ],
+)
+async def test_an_order_becomes_an_event(house, state, order, added):
+    house.floor.desks[CAMPAIGN.id].state = state
+    status, answer = await house.post(f"/v1/campaigns/spring/{order}")
+    assert (status, answer) == (200, {"campaign": "spring", "order": order, "leads_added": added})
+    (event,) = house.inbox.all
+    assert isinstance(event, ev.CampaignOrdered)
+    assert (event.campaign, event.order) == (CAMPAIGN.id, order)
+    assert house.enrolled == ["spring"] * (added > 0)
+
+
+@pytest.mark.parametrize(
+    ("state", "order"),
+    [(CampaignState.NEW, "pause"), (CampaignState.FINISHED, "resume"), (CampaignState.STOPPED, "pause")],
+)
+async def test_an_order_that_does_not_fit_the_state_is_a_conflict(house, state, order):
+    house.floor.desks[CAMPAIGN.id].state = state
+    status, answer = await house.post(f"/v1/campaigns/spring/{order}")
+    assert status == 409
+    assert state.value in answer["error"]
+    assert house.inbox.all == []
+    assert house.enrolled == []
+
+
+async def test_a_campaign_that_was_just_applied_is_found_in_the_store(house):
+    house.store.append(LATER)
+    status, _ = await house.post("/v1/campaigns/later/start")
+    assert status == 200
+    assert house.reloads == 1
+    assert house.enrolled == ["later"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/campaigns/nobody/start",
+        "/v1/campaigns/spring/explode",
+        "/v1/campaigns/nobody/leads-added",
+        "/v1/agents/nobody/ready",
+        "/v1/agents/ann/dance",
+        "/v2/health",
+    ],
+)
+async def test_what_there_is_not_is_not_found(house, path):
+    status, answer = await house.post(path)
+    assert status == 404
+    assert answer["error"]
+    assert house.inbox.all == []
+
+
+async def test_a_question_is_not_an_order(house):
+    status, answer = await house.ask("GET", "/v1/campaigns/spring/start")
+    assert (status, list(answer)) == (405, ["error"])
+
+
+async def test_leads_that_were_added_become_an_event(house):
+    assert await house.post("/v1/campaigns/spring/leads-added") == (
+        200,
+        {"campaign": "spring", "leads_added": 3},
+    )
+    assert [type(event) for event in house.inbox.all] == [ev.LeadsAdded]
+
+
+async def test_a_journal_that_fails_is_said_and_nothing_is_ordered(house):
+    house.enroll_error = JournalError("The journal could not be written: database or disk is full.")
+    for path in ("start", "leads-added"):
+        status, answer = await house.post(f"/v1/campaigns/spring/{path}")
+        assert status == 503
+        assert "disk is full" in answer["error"]
+    assert house.inbox.all == []
+
+
+# -- agents ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("order", "body", "reason"),
+    [("ready", None, ""), ("pause", {"reason": "fire drill"}, "fire drill"), ("sign_out", {}, "")],
+)
+async def test_an_agent_is_ordered(house, order, body, reason):
+    status, answer = await house.post(f"/v1/agents/ann/{order}", json=body)
+    assert (status, answer) == (200, {"agent": "ann", "order": order})
+    (event,) = house.inbox.of(ev.AgentOrdered)
+    assert (event.agent, event.order, event.reason) == ("ann", order, reason)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[1]", b'"x"', b"\xff", b'{"reason": 7}', b'{"raeson": "lunch"}', b'{"reason": "a\\nb"}']
+)
+async def test_a_body_that_is_none_is_refused(house, body):
+    status, answer = await house.post("/v1/agents/ann/pause", data=body)
+    assert status == 400
+    assert answer["error"]
+    assert house.inbox.all == []
+
+
+async def test_a_body_may_not_be_endless(house):
+    status, _ = await house.post("/v1/agents/ann/pause", data=b" " * (module.BODY_BYTES_MAX + 1))
+    assert status == 413
+    assert house.inbox.all == []
+
+
+async def test_reload(house):
+    assert await house.post("/v1/reload") == (200, {"trunks": 1, "campaigns": 1, "agents": 1})
+    assert house.reloads == 1
+
+
+async def test_a_fault_of_ours_is_a_500_and_not_the_end(house, monkeypatch):
+    house.enroll_error = RuntimeError("ours")
+    async with house.session.post("http://engine/v1/campaigns/spring/leads-added") as answer:
+        assert answer.status == 500
+    assert (await house.ask("GET", "/v1/health"))[0] == 200
+    await asyncio.sleep(0)

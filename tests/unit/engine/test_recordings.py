@@ -1,0 +1,213 @@
+"""A raw file becomes a recording that plays anywhere, and is kept until the journal has that."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import wave
+from array import array
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dialer.core import events as ev
+from dialer.core.ids import AttemptId
+from dialer.core.values import Call
+from dialer.engine import recordings as module
+from dialer.engine.recordings import Recordings, wrap
+from tests.unit.engine.parts import Box, attempt, clock, ended
+
+FRAMES = array("h", [value for n in range(4000) for value in (n, -n)]).tobytes()
+"""Half a second; left counts up, right counts down."""
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    monkeypatch.setattr(module, "QUIET_S", 0.01)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+
+
+@pytest.fixture
+def inbox() -> Box:
+    return Box()
+
+
+@pytest.fixture
+async def recordings(tmp_path: Path, inbox: Box):
+    made = Recordings(folder=tmp_path, inbox=inbox, clock=clock())
+    yield made
+    await made.aclose()
+
+
+def raw_of(folder: Path, call: Call, content: bytes = FRAMES) -> Path:
+    raw = folder / datetime.fromtimestamp(call.created_at, UTC).strftime("%Y-%m-%d") / f"{call.attempt}.raw"
+    raw.parent.mkdir(exist_ok=True)
+    raw.write_bytes(content)
+    return raw
+
+
+def of(*calls: Call):
+    """What the journal knows."""
+
+    async def find(attempts: list[AttemptId]) -> list[Call]:
+        return [call for call in calls if call.attempt in attempts]
+
+    return find
+
+
+# -- wrapping --------------------------------------------------------------------------------
+
+
+def test_a_wrapped_recording_is_stereo_and_plays(tmp_path):
+    raw = raw_of(tmp_path, ended())
+    size, digest = wrap(raw)
+    wav = raw.with_suffix(".wav")
+    with wave.open(str(wav)) as file:
+        assert file.getparams()[:4] == (2, 2, 8000, 4000)
+        assert file.readframes(4000) == FRAMES
+    assert size == wav.stat().st_size == len(FRAMES) + 44
+    assert digest == hashlib.sha256(wav.read_bytes()).hexdigest()
+    assert sorted(path.suffix for path in raw.parent.iterdir()) == [".raw", ".wav"]
+
+
+@pytest.mark.parametrize("tail", [b"\x01", b"\x01\x02", b"\x01\x02\x03"])
+def test_half_a_sample_at_the_end_is_left_out(tmp_path, tail):
+    raw = raw_of(tmp_path, ended(), FRAMES + tail)
+    wrap(raw)
+    with wave.open(str(raw.with_suffix(".wav"))) as file:
+        assert file.readframes(9999) == FRAMES
+
+
+def test_a_long_recording_is_wrapped_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", 1000)
+    raw = raw_of(tmp_path, ended(), FRAMES + b"\x07")
+    wrap(raw)
+    with wave.open(str(raw.with_suffix(".wav"))) as file:
+        assert file.readframes(9999) == FRAMES
+
+
+@pytest.mark.parametrize("content", [b"", b"\x01\x02\x03"])
+def test_a_recording_without_a_sample_is_none(tmp_path, content):
+    raw = raw_of(tmp_path, ended(), content)
+    with pytest.raises(ValueError, match="empty"):
+        wrap(raw)
+    assert not raw.with_suffix(".wav").exists()
+
+
+# -- finishing -------------------------------------------------------------------------------
+
+
+async def test_a_finished_recording_is_told_and_its_raw_file_kept_until_the_journal_has_it(
+    recordings, inbox, tmp_path
+):
+    call = ended()
+    raw = raw_of(tmp_path, call)
+    recordings.finish(call)
+    await recordings.drain()
+    (stored,) = inbox.all
+    wav = tmp_path / stored.path
+    assert wav == raw.with_suffix(".wav")
+    assert stored == ev.RecordingStored(
+        at=stored.at,
+        attempt=call.attempt,
+        path=f"2023-11-14/{call.attempt}.wav",
+        started_at=call.answered_at,
+        length_s=0.5,
+        size_bytes=wav.stat().st_size,
+        sha256=hashlib.sha256(wav.read_bytes()).hexdigest(),
+    )
+    assert raw.exists()
+    recordings.stored(stored)
+    await recordings.drain()
+    assert not raw.exists()
+    assert wav.exists()
+
+
+async def test_a_file_that_still_grows_is_waited_for(recordings, inbox, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", 5.0)
+    call = ended()
+    raw = raw_of(tmp_path, call)
+    size, sizes = module._size, []
+
+    def grow(path: Path) -> int:
+        """A file that grows until it has been looked at three times."""
+        if len(sizes) < 3:
+            with path.open("ab") as file:
+                file.write(FRAMES)
+        sizes.append(size(path))
+        return sizes[-1]
+
+    monkeypatch.setattr(module, "_size", grow)
+    recordings.finish(call)
+    await recordings.drain()
+    (stored,) = inbox.of(ev.RecordingStored)
+    assert stored.length_s == 2.0
+    assert raw.stat().st_size == 4 * len(FRAMES)
+
+
+@pytest.mark.parametrize("content", [None, b""])
+async def test_an_answered_call_without_sound_is_missing_and_says_so(
+    recordings, inbox, tmp_path, caplog, content
+):
+    call = ended()
+    if content is not None:
+        raw_of(tmp_path, call, content)
+    with caplog.at_level(logging.ERROR):
+        recordings.finish(call)
+        await recordings.drain()
+    (missing,) = inbox.all
+    assert isinstance(missing, ev.RecordingMissing)
+    assert missing.attempt == call.attempt
+    assert missing.reason
+    assert "A recording is missing" in caplog.text
+
+
+async def test_a_call_of_which_no_answer_is_known_may_have_a_recording(recordings, inbox, tmp_path):
+    """It was answered while no engine was there: the dialplan recorded it."""
+    heard, silent = ended(1, answered_at=None), ended(2, answered_at=None)
+    raw_of(tmp_path, heard)
+    recordings.finish(heard)
+    recordings.finish(silent)
+    await recordings.drain()
+    (stored,) = inbox.all
+    assert stored.attempt == heard.attempt
+    assert stored.started_at == pytest.approx(heard.ended_at - 0.5)
+
+
+# -- after a crash ---------------------------------------------------------------------------
+
+
+async def test_what_an_engine_that_died_left_behind_is_finished(recordings, inbox, tmp_path):
+    over, live, unknown = ended(1), ended(2), ended(3)
+    for call in (over, live, unknown):
+        raw_of(tmp_path, call)
+    (tmp_path / "2023-11-14" / "holiday.raw").write_bytes(FRAMES)
+    await recordings.left_over([live.attempt], of(over, live))
+    await recordings.drain()
+    assert [one.attempt for one in inbox.of(ev.RecordingStored)] == [over.attempt]
+    assert len(list(tmp_path.glob("*/*.raw"))) == 4
+
+
+async def test_a_crash_between_the_file_and_the_journal_gives_the_same_result_again(
+    recordings, inbox, tmp_path
+):
+    call = ended()
+    raw = raw_of(tmp_path, call)
+    raw.with_suffix(".part").write_bytes(b"half of it")
+    wrap(raw)
+    first = hashlib.sha256(raw.with_suffix(".wav").read_bytes()).hexdigest()
+    await recordings.left_over([], of(call))
+    await recordings.drain()
+    assert [one.sha256 for one in inbox.of(ev.RecordingStored)] == [first]
+    assert not raw.with_suffix(".part").exists()
+
+
+async def test_closing_gives_up_and_leaves_the_raw_file(recordings, inbox, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "QUIET_S", 60.0)
+    raw = raw_of(tmp_path, ended())
+    recordings.finish(ended())
+    await recordings.aclose()
+    assert inbox.all == []
+    assert raw.exists()
+    assert attempt(1) == raw.stem
