@@ -13,12 +13,14 @@ import click
 
 from dialer import __version__
 from dialer.office.commandline import (
+    ATTEMPT,
     HOME_ENV,
     NAME,
     PHONE,
     SETTING,
     Commands,
     listing,
+    since_until,
     with_home,
 )
 
@@ -353,6 +355,92 @@ def agent_list(home: Path, as_format: str) -> None:
     from dialer.office.tables import show
 
     show(list_rows(home, "agents"), as_format)
+
+
+# -- reports and recordings ---------------------------------------------------------------
+
+
+@main.group()
+def report() -> None:
+    """What was tried, what came of it, and who did it."""
+
+
+@report.command("attempts")
+@click.option("--campaign", type=NAME, help="Only of this campaign.")
+@click.option("--agent", type=NAME, help="Only of this operator.")
+@click.option("--result", help="Only with this result, the telephone's or the operator's.")
+@click.option("--number", help="Only to this number, or to those that begin so.")
+@since_until
+@click.option("--limit", type=click.IntRange(1), help="Only the latest so many.")
+@listing
+@with_home
+def report_attempts(home: Path, as_format: str, **chosen: Any) -> None:
+    """Every attempt, oldest first. JSON and CSV have more columns than the table."""
+    from dialer.office.reports import show_attempts
+
+    show_attempts(home, as_format, **chosen)
+
+
+@report.command("campaign")
+@click.argument("campaign", required=False, type=NAME)
+@click.option(
+    "--by",
+    type=click.Choice(["campaign", "result"]),
+    default="campaign",
+    show_default=True,
+    help="One row for each campaign, or for each result in it; the table has both.",
+)
+@since_until
+@listing
+@with_home
+def report_campaign(home: Path, as_format: str, by: str, **chosen: Any) -> None:
+    """The campaigns, or one of them: leads, attempts, conversations, abandonment, orders."""
+    from dialer.office.reports import show_campaigns
+
+    show_campaigns(home, as_format, by, **chosen)
+
+
+@report.command("agents")
+@click.option("--campaign", type=NAME, help="Only conversations of this campaign.")
+@since_until
+@listing
+@with_home
+def report_agents(home: Path, as_format: str, **chosen: Any) -> None:
+    """The operators, the best first: conversations, contacts, orders, times."""
+    from dialer.office.reports import show_agents
+
+    show_agents(home, as_format, **chosen)
+
+
+@main.group()
+def recordings() -> None:
+    """Recordings of conversations."""
+
+
+@recordings.command("list")
+@click.option("--campaign", type=NAME, help="Only of this campaign.")
+@click.option("--agent", type=NAME, help="Only of this operator.")
+@click.option("--result", help="Only with this result, the telephone's or the operator's.")
+@click.option("--number", help="Only to this number, or to those that begin so.")
+@since_until
+@click.option("--limit", type=click.IntRange(1), help="Only the latest so many.")
+@listing
+@with_home
+def recordings_list(home: Path, as_format: str, **chosen: Any) -> None:
+    """Recordings of answered calls, oldest first, and why there is none where there is none."""
+    from dialer.office.reports import show_recordings
+
+    show_recordings(home, as_format, **chosen)
+
+
+@recordings.command("path")
+@click.argument("attempt", type=ATTEMPT)
+@with_home
+def recordings_path(home: Path, attempt: str) -> None:
+    """The file of one attempt's recording."""
+    from dialer.office.reports import recording_path
+
+    click.echo(recording_path(home, attempt))
 
 
 @main.command(hidden=True)

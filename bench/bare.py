@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sys
 import time
 from collections import Counter
 from collections.abc import Coroutine
@@ -17,7 +18,19 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from bench.halves import APP, CALLER_ID, TRUNK, Counts, Line, Outcome, Plan, count, until
+from bench.halves import (
+    APP,
+    CALLER_ID,
+    TRUNK,
+    Counts,
+    Line,
+    Outcome,
+    Plan,
+    count,
+    until,
+    until_ended,
+    window_or_ramp,
+)
 from dialer.engine.identity import new_attempt_id
 from dialer.pbx.frames import WANTED
 from dialer.pbx.wire import ORIGINATE_GRACE_S, SOUNDS
@@ -57,10 +70,14 @@ class Bare:
         """When each was answered and joined."""
         self.ended: list[tuple[float, str]] = []
         """Bridged calls that are over: when, and which."""
-        self.failed: Counter[str] = Counter()
+        self.failed: list[tuple[float, str]] = []
+        """Calls that were not bridged: when they ended, and why."""
         self.requests = 0
         self.frames = 0
+        self.joins_refused = 0
+        self.broken = 0
         self.is_placing = False
+        self._active = 0
         self._answered: dict[str, float] = {}
 
     # -- requests ------------------------------------------------------------------------
@@ -70,14 +87,16 @@ class Bare:
         self.requests += 1
         data = None if body is None else msgspec.json.encode(body)
         headers = None if body is None else {"Content-Type": "application/json"}
-        async with self._session.request(
-            method, self._plan.ari_url + path, data=data, headers=headers
-        ) as answer:
-            b = await answer.read()
-            if answer.status >= 300:
-                import sys
-                print(method, path, body, answer.status, b, file=sys.stderr)
-            return answer.status < 300
+        try:
+            async with self._session.request(
+                method, self._plan.ari_url + path, data=data, headers=headers
+            ) as answer:
+                await answer.read()
+                return answer.status < 300
+        except (aiohttp.ClientError, OSError) as error:
+            print(f"{method} {path}: {error!r}", file=sys.stderr)
+            self.broken += 1
+            return False
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -100,21 +119,22 @@ class Bare:
         record = f"{self._plan.home}/recordings/{attempt}.raw" if self._plan.record else ""
         body = originate_body(attempt, f"+{FIRST_NUMBER + self._numbers}", record)
         self.live[attempt] = line
-        if not await self.request("POST", "/channels", body) and self.live.pop(attempt, None):
-            self.failed["refused"] += 1
+        if not await self.request("POST", "/channels", body) and attempt in self.live:
+            del self.live[attempt]
+            self._fail("refused")
             await asyncio.sleep(0.1)
             self._do(self._place(line))
 
     async def _join(self, line: str, attempt: str) -> None:
         if not await self.request("POST", f"/bridges/line-{line}/addChannel", join_body(attempt)):
-            self.failed["join_refused"] += 1
+            self.joins_refused += 1
 
     async def _tell(self, line: str, sound: str) -> None:
         await self.request("POST", f"/channels/{line}/play", {"media": sound})
 
     # -- events --------------------------------------------------------------------------
 
-    async def read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def read(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
         """Read until the socket ends."""
         async for message in socket:
             self.frames += 1
@@ -139,7 +159,7 @@ class Bare:
                 if channel in self.waits:
                     self.ended.append((time.monotonic(), channel))
                 else:
-                    self.failed["not_joined"] += 1
+                    self._fail("not_joined")
                 if self._plan.with_tones:
                     self._do(self._tell(line, SOUNDS["call_over"]))
                 if self.is_placing:
@@ -157,11 +177,31 @@ class Bare:
             due += 1 / rate
             await asyncio.sleep(due - time.monotonic())
 
-    def start(self) -> None:
-        """Begin with a call for each operator."""
+    def work(self, operators: int) -> None:
+        """Have *operators* of them work, each with a call of their own from now on."""
         self.is_placing = True
-        for line in self.lines:
+        for line in self.lines[self._active : operators]:
             self._do(self._place(line))
+        self._active = operators
+
+    def _fail(self, why: str) -> None:
+        self.failed.append((time.monotonic(), why))
+
+    async def window(self, length_s: float) -> Outcome:
+        """What happens in the next *length_s* seconds."""
+        before = self.count()
+        await asyncio.sleep(length_s)
+        after = self.count()
+        calls = [call for at, call in self.ended if before.at <= at < after.at]
+        return Outcome(
+            who="bare",
+            agents=self._active,
+            rate=self._plan.rate,
+            calls=len(calls),
+            window=after.since(before),
+            waits_ms=[1000 * (self.waits[call][1] - self.waits[call][0]) for call in calls],
+            failed=dict(Counter(why for at, why in self.failed if before.at <= at < after.at)),
+        )
 
     def count(self) -> Counts:
         """The counters now."""
@@ -213,26 +253,11 @@ async def _run() -> None:
             await until(lambda: len(bare.lines) == plan.agents, "all operators on their lines")
             line.say("ready")
             pacing = asyncio.create_task(bare.keep_pace(plan.rate)) if plan.rate is not None else None
-            bare.start()
-            await asyncio.sleep(plan.warm_s)
-            before = bare.count()
-            await asyncio.sleep(plan.window_s)
-            after = bare.count()
+            outcome = await window_or_ramp(plan, bare.work, bare.window)
             bare.is_placing = False
-            await until(lambda: not bare.live, "the end of all calls")
-            calls = [call for at, call in bare.ended if before.at <= at < after.at]
-            line.say(
-                "done",
-                Outcome(
-                    who="bare",
-                    agents=plan.agents,
-                    rate=plan.rate,
-                    calls=len(calls),
-                    window=after.since(before),
-                    waits_ms=[1000 * (bare.waits[call][1] - bare.waits[call][0]) for call in calls],
-                    failed=dict(bare.failed),
-                ),
-            )
+            outcome.unfinished = await until_ended(lambda: len(bare.live))
+            outcome.broken = bare.broken
+            line.say("done", outcome)
             await line.leave.wait()
             for operator in bare.lines:
                 await bare.request("DELETE", f"/bridges/line-{operator}")

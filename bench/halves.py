@@ -9,10 +9,12 @@ no file, no argument list and no environment.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -20,16 +22,26 @@ import msgspec
 APP = "obzvon"
 TRUNK = "lab"
 CALLER_ID = "+74950000000"
+RAMP = (12, 30, 50, 80, 120, 180, 270, 400)
+"""How many operators work at each step of the search for the highest rate."""
+RAMP_GAIN = 1.02
+RAMP_PATIENCE = 2
+"""Steps in a row that bring less than this gain, and the search is over."""
+RAMP_FAILED = 0.02
+"""With more calls than this that are not bridged a step is too high."""
 WAIT_S = 30.0
 """What ought to happen in a moment has happened by then, or something is wrong."""
+END_S = 15.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One run. *rate*: calls placed a second, None: as many as the operators take.
 
-    *warm_s* passes before *window_s* is measured. *processes*: whose time is counted, by name.
-    *profile*: where the engine's profile goes (it slows the engine down), empty: none is taken.
+    *warm_s* passes before *window_s* is measured. *is_ramp*: more and more operators begin to work, until that
+    brings no more calls or all *agents* work; *warm_s* and *window_s* are then those of one step.
+    *with_tones*: the bare client plays the operators what the engine plays them. *processes*: whose time is
+    counted, by name. *profile*: where the engine's profile goes (it slows the engine down), empty: none is taken.
     """
 
     home: str
@@ -40,6 +52,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     warm_s: float
     window_s: float
     rate: float | None = None
+    is_ramp: bool = False
     record: bool = False
     with_tones: bool = True
     processes: dict[str, int] = {}
@@ -75,7 +88,7 @@ class Counts(msgspec.Struct, kw_only=True):
 
 class Outcome(msgspec.Struct, kw_only=True):
     """What one run gave. *calls*: bridged and ended within the window. *waits_ms*: of each of them, from the
-    answer to the join. *failed*: calls of the whole run that were not bridged, by result.
+    answer to the join. *failed*: calls that ended in the window and were not bridged, by result.
     """
 
     who: str
@@ -85,6 +98,10 @@ class Outcome(msgspec.Struct, kw_only=True):
     window: Counts
     waits_ms: list[float]
     failed: dict[str, int] = {}
+    unfinished: int = 0
+    """Calls that were still there :data:`END_S` after the last one was placed."""
+    broken: int = 0
+    """Requests to which no answer came (of the bare client; the engine's are in its log)."""
 
     @property
     def calls_per_s(self) -> float:
@@ -92,9 +109,20 @@ class Outcome(msgspec.Struct, kw_only=True):
         return self.calls / self.window.at
 
     @property
+    def failed_share(self) -> float:
+        """The share of calls that were not bridged."""
+        failed = sum(self.failed.values())
+        return failed / max(1, failed + self.calls)
+
+    @property
     def cpu_ms_per_call(self) -> float:
         """Milliseconds of processor time of the process that is measured, for each bridged call."""
         return 1000 * self.window.cpu_s / max(1, self.calls)
+
+    @property
+    def all_ms_per_call(self) -> float:
+        """Milliseconds of processor time of everybody who has to do with a call, for each bridged call."""
+        return 1000 * (self.window.cpu_s + sum(self.window.others_s.values())) / max(1, self.calls)
 
     @property
     def strangers_share(self) -> float:
@@ -149,17 +177,49 @@ def process_s(pid: int) -> float:
 
 def machine_s() -> float:
     """Seconds of processor time that the whole machine has worked since it started."""
-    fields = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]]
+    fields = [
+        int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    ]
     user, nice, system, _idle, _iowait, irq, softirq, steal = fields[:8]
     return (user + nice + system + irq + softirq + steal) / _TICKS
 
 
-async def until(is_so: object, what: str, within_s: float = WAIT_S) -> None:
+async def until(is_so: Callable[[], object], what: str, within_s: float = WAIT_S) -> None:
     """Wait until the function *is_so* says yes. Raises RuntimeError when it does not in time."""
-    assert callable(is_so)
     try:
         async with asyncio.timeout(within_s):
             while not is_so():
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise RuntimeError(f"{what}: not within {within_s:g} s") from None
+
+
+async def until_ended(live: Callable[[], int]) -> int:
+    """Wait until there are no calls any more, :data:`END_S` at most; how many there are then."""
+    with contextlib.suppress(RuntimeError):
+        await until(lambda: not live(), "the end of all calls", END_S)
+    return live()
+
+
+async def window_or_ramp(
+    plan: Plan, work: Callable[[int], None], window: Callable[[float], Awaitable[Outcome]]
+) -> Outcome:
+    """What *plan* wants measured: of a ramp, its best step. *work* lets so many operators work from now on,
+    *window* measures what happens in so many seconds.
+    """
+    best: Outcome | None = None
+    without_gain = 0
+    for operators in (*(step for step in RAMP if step < plan.agents and plan.is_ramp), plan.agents):
+        work(operators)
+        await asyncio.sleep(plan.warm_s)
+        step = await window(plan.window_s)
+        if best is not None and step.calls_per_s < RAMP_GAIN * best.calls_per_s:
+            without_gain += 1
+        else:
+            without_gain = 0
+        if best is None or (step.calls_per_s > best.calls_per_s and step.failed_share <= RAMP_FAILED):
+            best = step
+        if step.failed_share > RAMP_FAILED or without_gain == RAMP_PATIENCE:
+            break
+    assert best is not None
+    return best

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import cProfile
 import contextlib
+import cProfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from bench.bare import FIRST_NUMBER, RING_S
-from bench.halves import CALLER_ID, TRUNK, Counts, Line, Outcome, Plan, count, until
+from bench.halves import (
+    CALLER_ID,
+    TRUNK,
+    Counts,
+    Line,
+    Outcome,
+    Plan,
+    count,
+    until,
+    until_ended,
+    window_or_ramp,
+)
 from dialer.core import events as ev
 from dialer.core.ids import AgentId, CampaignId, TrunkId
 from dialer.core.values import AgentCard, AgentState, Campaign, Trunk
@@ -23,6 +36,8 @@ from dialer.store.leads import enroll
 
 CAMPAIGN = CampaignId("bench")
 CHANNELS_MAX = 1000
+WAIT_S = 10.0
+"""Longer than any person stays on the line: who is not joined hangs up, as with the bare client."""
 RATE_MAX = 1000.0
 """Far above what any machine does: the operators are the limit."""
 
@@ -67,6 +82,7 @@ def prepare(plan: Plan, extensions: list[str], people_port: int, contacts: int) 
             caller_id=CALLER_ID,
             ring_s=RING_S,
             wrap_up_s=0.0,
+            wait_s=WAIT_S,
             record=plan.record,
         )
         settings.apply_campaign(connection, campaign, now)
@@ -88,28 +104,52 @@ async def _measure(house: House, line: Line) -> Outcome:
     plan = line.plan
     agents = house.floor.agents
 
-    def is_free(agent: AgentId) -> bool:
-        return agents[agent].state is AgentState.READY and agents[agent].has_line
+    def order(agent: AgentId, what: Literal["ready", "pause"]) -> None:
+        house.inbox.put(ev.AgentOrdered(at=house.clock(), agent=agent, order=what))
+
+    def free() -> int:
+        return sum(one.state is AgentState.READY and one.has_line for one in agents.values())
 
     await until(lambda: house.ari.is_connected, "a connection to Asterisk")
     line.say("connected")
-    await until(lambda: sum(map(is_free, agents)) == plan.agents, "all operators on their lines")
+    await until(lambda: free() == plan.agents, "all operators on their lines")
+    if plan.is_ramp:
+        for agent in agents:
+            order(agent, "pause")
+        await until(lambda: not free(), "the pause of all operators")
     line.say("ready")
     house.inbox.put(ev.CampaignOrdered(at=house.clock(), campaign=CAMPAIGN, order="start"))
-    await asyncio.sleep(plan.warm_s)
-    profile = cProfile.Profile() if plan.profile else None
-    before = _count(house, plan)
-    if profile is not None:
-        profile.enable()
-    await asyncio.sleep(plan.window_s)
-    if profile is not None:
-        profile.disable()
-        profile.dump_stats(plan.profile)
-    after = _count(house, plan)
+    working = 0
+
+    def begin(operators: int) -> None:
+        nonlocal working
+        working = operators
+        for agent in list(agents)[:operators]:
+            order(agent, "ready")
+
+    async def window(length_s: float) -> Outcome:
+        before = _count(house, plan)
+        with _profiled(plan.profile):
+            await asyncio.sleep(length_s)
+        after = _count(house, plan)
+        return await asyncio.to_thread(_outcome, plan, working, before, after)
+
+    outcome = await window_or_ramp(plan, begin, window)
     house.inbox.put(ev.CampaignOrdered(at=house.clock(), campaign=CAMPAIGN, order="stop"))
-    await until(lambda: not house.floor.calls, "the end of all calls")
+    outcome.unfinished = await until_ended(lambda: len(house.floor.calls))
     await house.finish_recordings()
-    return await asyncio.to_thread(_outcome, plan, before, after)
+    return outcome
+
+
+@contextlib.contextmanager
+def _profiled(file: str) -> Iterator[None]:
+    if not file:
+        yield
+        return
+    profile = cProfile.Profile()
+    with profile:
+        yield
+    profile.dump_stats(file)
 
 
 def _count(house: House, plan: Plan) -> Counts:
@@ -125,17 +165,18 @@ def _count(house: House, plan: Plan) -> Counts:
     return counts
 
 
-def _outcome(plan: Plan, before: Counts, after: Counts) -> Outcome:
+def _outcome(plan: Plan, agents: int, before: Counts, after: Counts) -> Outcome:
     """What the journal says of the window."""
     with contextlib.closing(open_reader(Path(plan.home) / "journal.sqlite3")) as connection:
-        rows = connection.execute("SELECT result, answered_at, connected_at, ended_at FROM attempts").fetchall()
-    joined = [
-        row for row in rows if row["connected_at"] is not None and before.at <= (row["ended_at"] or 0) < after.at
-    ]
-    failed = Counter(row["result"] or "unfinished" for row in rows if row["connected_at"] is None)
+        rows = connection.execute(
+            "SELECT result, answered_at, connected_at, ended_at FROM attempts"
+        ).fetchall()
+    ended = [row for row in rows if row["ended_at"] is not None and before.at <= row["ended_at"] < after.at]
+    joined = [row for row in ended if row["connected_at"] is not None]
+    failed = Counter(row["result"] for row in ended if row["connected_at"] is None)
     return Outcome(
         who="engine",
-        agents=plan.agents,
+        agents=agents,
         rate=plan.rate,
         calls=len(joined),
         window=after.since(before),

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +17,7 @@ from typing import Self
 import msgspec
 
 from bench import whole
-from bench.halves import WAIT_S, Outcome, Plan, Said
+from bench.halves import RAMP, WAIT_S, Outcome, Plan, Said
 from dialer.core.values import Trunk
 from dialer.engine import child
 from dialer.engine.embedded import EmbeddedAsterisk, choose_ports, find_asterisk
@@ -31,10 +30,10 @@ from dialer.store.files import new_secret
 
 _HERE = Path(__file__).parent
 _LINE_MAX = 1 << 24
-RTP_PORTS_PER_AGENT = 16
+RTP_PORTS_PER_AGENT = 8
 """Two for the operator's line, two for the person's, and as many again for those that just hung up."""
-CONTACTS_PER_S = 200
-SIGN_INS_PER_S = 30
+CONTACTS_PER_S = 300
+SIGN_INS_PER_S = 50
 
 
 class BenchFailed(Exception):
@@ -77,33 +76,38 @@ class World:
         self,
         who: str,
         *,
+        agents: int,
         window_s: float,
         warm_s: float,
         rate: float | None = None,
+        is_ramp: bool = False,
         record: bool = False,
         with_tones: bool = True,
         profile: str = "",
     ) -> Outcome:
-        """One run of ``bare`` or the ``engine`` (see :class:`Plan`). Raises BenchFailed."""
+        """One run of ``bare`` or the ``engine`` with so many *agents* (see :class:`Plan`). Raises BenchFailed."""
         self._runs += 1
+        extensions = self._extensions[:agents]
+        length_s = (warm_s + window_s) * (len(RAMP) if is_ramp else 1)
         home = self.folder / f"{self._runs}-{who}"
         plan = Plan(
             home=str(home),
             ari_url=self._asterisk.ari_url,
             ari_user=self._asterisk.ari_user,
             ari_password=self._password,
-            agents=self.agents,
+            agents=agents,
             warm_s=warm_s,
             window_s=window_s,
             rate=rate,
+            is_ramp=is_ramp,
             record=record,
             with_tones=with_tones,
             processes=self._processes(),
             profile=profile,
         )
         if who == "engine":
-            contacts = int((rate or CONTACTS_PER_S) * (warm_s + window_s + 1)) + 10 * self.agents
-            await asyncio.to_thread(whole.prepare, plan, self._extensions, self._room.network, contacts)
+            contacts = int((rate or CONTACTS_PER_S) * (length_s + 1)) + 10 * agents
+            await asyncio.to_thread(whole.prepare, plan, extensions, self._room.network, contacts)
             module = "bench.whole"
         else:
             (home / "recordings").mkdir(mode=0o700, parents=True)
@@ -111,11 +115,11 @@ class World:
         try:
             async with _Half(module, plan, home) as half:
                 await half.expect("connected", WAIT_S)
-                phones = self._phones(home)
+                phones = self._phones(home, extensions)
                 await phones.start()
                 try:
                     await half.expect("ready", WAIT_S)
-                    said = await half.expect("done", warm_s + window_s + 2 * WAIT_S)
+                    said = await half.expect("done", length_s + 2 * WAIT_S)
                     await self._hang_up_everything()
                 finally:
                     await phones.stop()
@@ -152,11 +156,13 @@ class World:
         await self._people.start()
         await wait_until_answers(self._people, "127.0.0.1", self._room.network)
 
-    def _phones(self, home: Path) -> Sipp:
+    def _phones(self, home: Path, extensions: list[str]) -> Sipp:
         lines = ["SEQUENTIAL"]
-        for extension in self._extensions:
-            lines.append(f"{extension};[authentication username={extension} password={self._secret}]")
-        count = str(self.agents)
+        lines += [
+            f"{extension};[authentication username={extension} password={self._secret}]"
+            for extension in extensions
+        ]
+        count = str(len(extensions))
         return Sipp(
             "phones",
             folder=home / "phones",
@@ -219,7 +225,11 @@ class _Half:
     ) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        for send, patience_s in ((None, WAIT_S / 2 if kind is None else 1.0), ("terminate", 5.0), ("kill", 5.0)):
+        for send, patience_s in (
+            (None, WAIT_S / 2 if kind is None else 1.0),
+            ("terminate", 5.0),
+            ("kill", 5.0),
+        ):
             if send is not None:
                 with contextlib.suppress(ProcessLookupError):
                     getattr(self._process, send)()
@@ -233,7 +243,9 @@ class _Half:
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), within_s)
         except TimeoutError:
-            raise BenchFailed(f"{self._module}: {phase!r} not within {within_s:g} s\n{self._words()}") from None
+            raise BenchFailed(
+                f"{self._module}: {phase!r} not within {within_s:g} s\n{self._words()}"
+            ) from None
         if not line:
             raise BenchFailed(f"{self._module} ended before it said {phase!r}\n{self._words()}")
         said = msgspec.json.decode(line, type=Said)
@@ -251,10 +263,3 @@ def _scenario(name: str, **values: int) -> str:
     for key, value in values.items():
         text = text.replace(f"{{{key}}}", str(value))
     return text
-
-
-@contextlib.asynccontextmanager
-async def world(folder: Path, *, agents: int, talk_ms: int) -> AsyncIterator[World]:
-    """A :class:`World` while the block lasts."""
-    async with World(folder, agents=agents, talk_ms=talk_ms) as made:
-        yield made

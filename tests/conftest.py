@@ -1,4 +1,5 @@
-"""Fixtures for tests that need the real servers: one Asterisk and one Valkey for the whole session.
+"""Fixtures for tests that need the real servers: an Asterisk for each module (what one module leaves in it,
+an event filter say, is not the next one's surprise), and one Valkey for the session.
 
 Both are started by the project's own code, on free ports of the loopback address and in a temporary
 folder, from a loop in a thread that lives as long as the session (the servers die with that thread).
@@ -53,7 +54,7 @@ class LoopThread:
 
 
 class LiveAsterisk:
-    """The session's Asterisk, for use from tests of both kinds.
+    """The module's Asterisk, for use from tests of both kinds.
 
     At first it has one trunk, ``lab``, that leads to UDP port *trunk_port* of the loopback address,
     where nobody listens until the test does; and the phones 101 to 110 with *phone_secret*.
@@ -69,6 +70,7 @@ class LiveAsterisk:
         self.ari_password = server.ari_password
         self.sip_port = server.sip_port
         self.log_path = server.log_path
+        self.log_at_start = server.log_path.read_text()
         self.trunk_port = trunk_port
         self.phone_secret = phone_secret
         self._thread = thread
@@ -98,11 +100,11 @@ def asterisk_install() -> AsteriskInstall:
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def asterisk_home(
     asterisk_install: AsteriskInstall, tmp_path_factory: pytest.TempPathFactory, loop_thread: LoopThread
 ) -> Iterator[LiveAsterisk]:
-    """The session's Asterisk. A test that changes trunks or phones puts them back."""
+    """The module's Asterisk. A test that changes trunks or phones puts them back."""
     ports = choose_ports()
     trunk_port = next(port for port in range(ports.sip + 1, 16500) if is_free(port, udp=True, tcp=True))
     phone_secret = secrets.token_urlsafe(12)

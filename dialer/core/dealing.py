@@ -135,15 +135,20 @@ def _wraps_up(floor: FloorState, desk: Desk) -> bool:
 
 
 def _place(floor: FloorState, running: list[Desk], at: float) -> None:
-    turns = sorted(running, key=lambda desk: (desk.campaign.priority, desk.last_dialed_at))
+    """The calls in flight of every campaign keep their operators, also of those that run no more."""
+    if floor.idle.is_one_team and len(floor.idle) <= sum(len(desk.unserved) for desk in floor.desks.values()):
+        return
+    rooms = {desk.campaign.id: _room(floor, desk, at) for desk in running}
+    if not any(room > 0 for room in rooms.values()):
+        return
+    turns = sorted(floor.desks.values(), key=lambda desk: (desk.campaign.priority, desk.last_dialed_at))
     demands = [
         progressive.Demand(
-            desk.campaign.id, len(desk.unserved), _room(floor, desk, at), desk.campaign.priority
+            desk.campaign.id, len(desk.unserved), rooms.get(desk.campaign.id, 0), desk.campaign.priority
         )
         for desk in turns
+        if desk.unserved or desk.campaign.id in rooms
     ]
-    if not any(demand.room > 0 for demand in demands):
-        return
     for campaign, skills in progressive.place(demands, floor.idle.counts):
         desk = floor.desks[campaign]
         if _room(floor, desk, at) > 0:  # campaigns share trunks

@@ -28,6 +28,11 @@ class Idle:
         return agent in self._skills
 
     @property
+    def is_one_team(self) -> bool:
+        """Whether everybody who is idle works for every campaign."""
+        return not any(self._counts)
+
+    @property
     def counts(self) -> Mapping[Skills, int]:
         """How many are idle, by skills."""
         return self._counts

@@ -235,7 +235,7 @@ class FloorState:
     def _join_if_possible(self, call: Call, at: float) -> None:
         """The person waits; if the promised agent's line is up, join them."""
         agent = self.agents.get(call.agent) if call.agent is not None else None
-        if agent is not None and agent.has_line and agent.attempt == call.attempt:
+        if agent is not None and agent.has_line:
             self._join(call, agent, at)
 
     def _ring_agent_at_ring(self, call: Call, desk: Desk, at: float) -> None:

@@ -69,20 +69,20 @@ phone_kinds = ["mobile", "home", "work"]
 
 # A day in a minute and a half: the rules are the usual ones, their times are not.
 [calls]
-ring_s = 6
+ring_s = 5
 attempts = 2
 
 [agents]
 ring = "at_ring"
 ring_s = 5
-wrap_up_s = 2
+wrap_up_s = 1.5
 
 [retry]
-busy = {{ attempts = 3, again_s = 6, phone = "same" }}
-no_answer = {{ attempts = 2, again_s = 8, phone = "next" }}
+busy = {{ attempts = 3, again_s = 5, phone = "same" }}
+no_answer = {{ attempts = 2, again_s = 6, phone = "next" }}
 congestion = {{ attempts = 2, again_s = 5, phone = "same" }}
 declined = {{ attempts = 1, again_s = "never" }}
-abandoned = {{ attempts = 2, again_s = 8, phone = "same" }}
+abandoned = {{ attempts = 2, again_s = 6, phone = "same" }}
 lost = {{ attempts = 2, again_s = 8, phone = "same" }}
 
 [[results]]

@@ -92,6 +92,7 @@ class House:
 
     async def finish_recordings(self) -> None:
         """Wait until the recordings of ended calls are ready and in the journal."""
+        await self._decided()
         await self._recordings.drain()
         await self._decided()
 
@@ -288,9 +289,9 @@ class House:
         await self._decided()
 
     async def _decided(self) -> None:
-        """Wait until everything that is in the inbox now has been decided. Raises what a part raised."""
+        """Wait until everything that is in the inbox now was acted upon. Raises what a part raised."""
         until = self.inbox.total
-        while self.inbox.total - self.inbox.depth < until:
+        while self.engine.taken < until:
             for task in self._tasks:
                 if task.done():
                     task.result()

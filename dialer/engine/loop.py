@@ -55,6 +55,8 @@ class Engine:
         """How long the oldest event of the last batch waited."""
         self.events = 0
         """How many events were decided on."""
+        self.taken = 0
+        """How many items of the inbox were decided on, saved and acted upon."""
         self.transactions = 0
         """How many times the journal was written."""
         self.on_decided: Callable[[ev.Event, list[AnyCommand]], None] | None = None
@@ -80,6 +82,7 @@ class Engine:
             while True:
                 batch = await self.inbox.get_batch(BATCH)
                 await self.decide([*self._measure_lag(), *batch])
+                self.taken += len(batch)
         finally:
             ticking.cancel()
 

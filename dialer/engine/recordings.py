@@ -102,6 +102,8 @@ class Recordings:
                 reason = f"{type(error).__name__}: {error}"
                 log.error("A recording is missing", extra={"action": "record", "attempt": call.attempt})
                 self._inbox.put(ev.RecordingMissing(at=self._clock(), attempt=call.attempt, reason=reason))
+                if isinstance(error, ValueError):  # there is nothing in it that could be lost
+                    await asyncio.to_thread(raw.unlink, True)
                 return
         wav = raw.with_suffix(".wav")
         length_s = (size - _header_bytes()) / (CHANNELS * SAMPLE_BYTES * RATE_HZ)

@@ -99,6 +99,7 @@ class _Instant(click.ParamType):  # type: ignore[type-arg]
 
 NAME = Matching("name", r"[a-z0-9_-]{1,32}", "1 to 32 of a-z, 0-9, - and _")
 PHONE = Matching("extension", r"[0-9]{2,10}", "2 to 10 digits")
+ATTEMPT = Matching("attempt", r"a[0-9a-v]{20}", "an attempt's id: a and 20 of 0-9, a-v")
 SETTING = _Setting()
 INSTANT = _Instant()
 

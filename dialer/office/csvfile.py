@@ -30,6 +30,7 @@ ROW_LINES_MAX = 200
 """Lines of one row: more than that means a quote that is never closed."""
 _BROKEN = "\ue0ff"
 """Stands before each byte that could not be decoded (a code point that no text has)."""
+BATCH_LINES = 2000
 _SAMPLE_BYTES = 256 * 1024
 _SAMPLE_LINES = 50
 _BLOCK = 1 << 20
@@ -168,9 +169,15 @@ class _Lines:
             self.is_suspect = True
         return line
 
-    def give_back(self, lines: Sequence[str]) -> None:
+    @property
+    def has_back(self) -> bool:
+        """Whether lines that were given back are still to be read."""
+        return bool(self._back)
+
+    def give_back(self, lines: Sequence[str], *, were_counted: bool = False) -> None:
         self._back.extendleft(reversed(lines))
-        self.number -= len(lines)
+        if were_counted:
+            self.number -= len(lines)
 
 
 class Reader:
@@ -203,15 +210,39 @@ class Reader:
 
     def __iter__(self) -> Iterator[Row]:
         lines = _Lines(self._stream)
+        while batch := list(itertools.islice(self._stream, BATCH_LINES)):
+            rows = self._one_to_a_line(batch)
+            if rows is None:
+                lines.give_back(batch)
+                yield from self._one_by_one(lines)
+                continue
+            line = lines.number
+            lines.number += len(batch)
+            for cells in rows:
+                line += 1
+                if cells and any(cells):
+                    yield Row(line=line, cells=cells)
+
+    def _one_to_a_line(self, batch: list[str]) -> list[list[str]] | None:
+        """The rows of *batch*, if each line is a sound row; None if it takes a closer look."""
+        text = "".join(batch)
+        if "\0" in text or _BROKEN in text or batch[-1].count('"') % 2:
+            return None
+        try:
+            rows = list(csv.reader(batch, delimiter=self._form.delimiter))
+        except csv.Error:
+            return None
+        return rows if len(rows) == len(batch) else None
+
+    def _one_by_one(self, lines: _Lines) -> Iterator[Row]:
+        """The rows of the lines that were given back, damage and all."""
         reader = csv.reader(lines, delimiter=self._form.delimiter)
-        while True:
+        while lines.has_back:
             lines.taken = []
             line = lines.number + 1
             lines.is_suspect = False
             try:
                 cells = next(reader)
-            except StopIteration:
-                return
             except csv.Error as error:
                 yield self._damaged(lines, line, str(error))
                 reader = csv.reader(lines, delimiter=self._form.delimiter)
@@ -219,14 +250,13 @@ class Reader:
             if len(lines.taken) > 1 and sum(text.count('"') for text in lines.taken) % 2:
                 yield self._damaged(lines, line, "a quote is opened and never closed")
                 continue
-            if not cells or not any(map(str.strip, cells)):
-                continue
-            yield self._suspect(line, cells) if lines.is_suspect else Row(line=line, cells=cells)
+            if any(cells):
+                yield self._suspect(line, cells) if lines.is_suspect else Row(line=line, cells=cells)
 
     def _damaged(self, lines: _Lines, line: int, why: str) -> Row:
         """The first of the lines that were taken for one row; the others are read again."""
         first, *others = lines.taken
-        lines.give_back(others)
+        lines.give_back(others, were_counted=True)
         cells = first.rstrip("\r\n").replace(_BROKEN, "").split(self._form.delimiter)
         return Row(line=line, cells=cells, broken=why)
 

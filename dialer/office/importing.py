@@ -7,8 +7,9 @@
    be used beside others that can is kept with the contact as text (field ``unusable_numbers``).
 3. A text is a text: a name that looks like a formula is stored as it is (and cannot become one in
    a file that we write).
-4. Contacts are written in short transactions, so a running engine is never held up, and memory does
-   not grow with the file.
+4. Contacts are written in short transactions. While an engine runs they are shorter still, and each
+   is flushed to the disk by us and not at the expense of the engine's next one. Memory does not grow
+   with the file.
 """
 
 from __future__ import annotations
@@ -19,29 +20,30 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 import msgspec
 
 from dialer.core.ids import CampaignId
-from dialer.office.csvfile import BadList, Form, Reader, Row, find_form
-from dialer.office.mapping import REJECT_COLUMNS, Columns, find_columns
-from dialer.office.numbers import BadNumber, Numbers
+from dialer.office.csvfile import Form
+from dialer.office.mapping import REJECT_COLUMNS, Columns
+from dialer.office.source import LONG_BYTES, Ahead, Batch, Rejected, Settings, Source
 from dialer.office.tables import csv_cell
 from dialer.store import contacts as store
+from dialer.store.claims import is_claimed
 from dialer.store.contacts import ImportCounts, NewContact
-from dialer.store.leads import CHUNK_ROWS, enroll
+from dialer.store.leads import enroll
 
 PREVIEW_ROWS = 10
-UNUSABLE = "unusable_numbers"
-"""The field that keeps numbers which could not be used beside others that could."""
-_BREATH_S = 0.002
-_SEVERAL = re.compile(r"[;,|/\n\r、，；]+")
-_NOTHING = frozenset(("", "-", "--", "—", "–", "нет", "none", "null", "n/a", "na", "无", "0"))
-_NO_FIELDS = "{}"
-_encode = msgspec.json.Encoder().encode
+ROWS_BESIDE_ENGINE = 500
+"""Contacts in one transaction while an engine runs, ..."""
+ROWS_ALONE = 20_000
+"""... and while none does."""
+_BREATH_S = 0.003
+_ALONE_PAGES = 16_000
+"""Pages in the journal's log before they are copied into the journal (64 MB)."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,14 +52,6 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     bytes_read: int
     bytes_all: int
     counts: ImportCounts
-
-
-class Rejected(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that cannot be used."""
-
-    line: int
-    reason: str
-    cells: tuple[str, ...]
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,148 +83,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     enrolled: dict[CampaignId, int]
 
 
-class Source:
-    """A file to be imported, opened and understood; gives contacts and rejected rows.
-
-    Raises:
-        BadList: the file as a whole cannot be read, or the mapping does not fit it.
-        BadRegion: there is no such region.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        region: str,
-        mapping: Iterable[str] = (),
-        encoding: str | None = None,
-        delimiter: str | None = None,
-    ) -> None:
-        self.path = path
-        self.form = find_form(path, encoding=encoding, delimiter=delimiter)
-        self._numbers = Numbers(region)
-        self._reader = Reader(path, self.form)
-        try:
-            self._rows = iter(self._reader)
-            self.columns = self._heads(tuple(mapping))
-        except BaseException:
-            self._reader.__exit__()
-            raise
-        self.rows_read = 0
-        self.numbers_left_out = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._reader.__exit__()
-
-    @property
-    def position(self) -> int:
-        """Bytes read so far."""
-        return min(self._reader.position, self.form.size)
-
-    def __iter__(self) -> Iterator[NewContact | Rejected]:
-        width = len(self.columns.heads)
-        for row in self._rows:
-            self.rows_read += 1
-            cells = row.cells
-            if len(cells) != width:
-                if len(cells) > width and any(cells[width:]) and not row.broken:
-                    row.broken = f"the row has {len(cells)} cells, the first line {width}"
-                elif len(cells) < width:
-                    cells += [""] * (width - len(cells))
-            if row.broken:
-                yield Rejected(line=row.line, reason=row.broken, cells=tuple(cells))
-            else:
-                yield self._contact(row, cells)
-
-    def _heads(self, mapping: tuple[str, ...]) -> Columns:
-        first = next(self._rows, None)
-        if first is None:
-            raise BadList(f"{self.path.name}: the file is empty.")
-        if first.broken:
-            raise BadList(f"{self.path.name}, line 1, which must name the columns: {first.broken}.")
-        named = [one for one in mapping if "=#" in one]
-        if any(self._numbers.accept(cell) for cell in first.cells):
-            # The first row is data already: without heads, only columns by number make sense.
-            if not named:
-                raise BadList(
-                    f"{self.path.name}, line 1 holds a phone number where the names of the columns belong."
-                    " Give the file a first line with names, or name columns by number: --map phone=#1."
-                )
-            self._rows = _put_back(first, self._rows)
-            heads = [f"column {place + 1}" for place in range(len(first.cells))]
-            return find_columns(heads, mapping, file=self.path.name)
-        return find_columns(first.cells, mapping, file=self.path.name)
-
-    def _contact(self, row: Row, cells: list[str]) -> NewContact | Rejected:
-        columns = self.columns
-        accept = self._numbers.accept
-        phones: list[tuple[str, str]] = []
-        unusable: list[str] = []
-        for place, kind in columns.phones:
-            cell = cells[place]
-            if not cell:
-                continue
-            e164 = accept(cell)
-            if e164 is not None:
-                phones.append((kind, e164))
-            else:
-                self._several(cell, kind, phones, unusable)
-        if not phones:
-            reason = "; ".join(unusable) or "no phone number"
-            return Rejected(line=row.line, reason=reason, cells=tuple(cells))
-        if len(phones) > 1:
-            phones = list({e164: (kind, e164) for kind, e164 in reversed(phones)}.values())[::-1]
-        fields = {name: text for place, name in columns.fields if (text := cells[place])}
-        if unusable:
-            self.numbers_left_out += len(unusable)
-            fields[UNUSABLE] = "; ".join(unusable)
-        name = " ".join(text for place in columns.names if (text := cells[place].strip()))
-        outer = cells[columns.id].strip() if columns.id is not None else ""
-        if outer:
-            key = "id:" + outer
-        elif len(phones) == 1:
-            key = "n:" + phones[0][1]
-        else:
-            key = "n:" + ",".join(sorted(e164 for _, e164 in phones))
-        return NewContact(
-            key=key,
-            name=_restored(name),
-            fields=_encode({one: _restored(text) for one, text in fields.items()}).decode()
-            if fields
-            else _NO_FIELDS,
-            line=row.line,
-            phones=phones,
-        )
-
-    def _several(self, cell: str, kind: str, phones: list[tuple[str, str]], unusable: list[str]) -> None:
-        """A cell that is no plain number: written unusually, or several numbers, or none."""
-        parts = [part for part in _SEVERAL.split(cell) if part.strip().casefold() not in _NOTHING]
-        whole: str | None = None
-        if len(parts) > 1:
-            with contextlib.suppress(BadNumber):
-                whole = self._numbers.read(cell)
-            if whole is not None and not any(self._is_number(part) for part in parts):
-                phones.append((kind, whole))
-                return
-        for part in parts:
-            try:
-                phones.append((kind, self._numbers.read(part)))
-            except BadNumber as error:
-                unusable.append(f"{kind}: {error}")
-
-    def _is_number(self, text: str) -> bool:
-        try:
-            self._numbers.read(text)
-        except BadNumber:
-            return False
-        return True
-
-
 def preview(
     path: Path,
     *,
@@ -243,36 +95,29 @@ def preview(
     """Read the whole file and write nothing.
 
     Raises:
-        BadList, BadRegion: as for :class:`Source`.
+        BadList, BadRegion: as for :class:`dialer.office.source.Source`.
     """
-    contacts: list[dict[str, Any]] = []
+    settings = _settings(path, region, mapping, encoding, delimiter)
+    contacts: list[NewContact] = []
     rejected: list[Rejected] = []
     good = bad = 0
-    with Source(path, region=region, mapping=mapping, encoding=encoding, delimiter=delimiter) as source:
-        for one in source:
-            if isinstance(one, Rejected):
-                bad += 1
-                if len(rejected) < PREVIEW_ROWS:
-                    rejected.append(one)
-            else:
-                good += 1
-                if len(contacts) < PREVIEW_ROWS:
-                    contacts.append(_as_row(one))
-            if progress is not None and not source.rows_read % CHUNK_ROWS:
-                progress(
-                    Progress(
-                        bytes_read=source.position,
-                        bytes_all=source.form.size,
-                        counts=ImportCounts(rows_read=source.rows_read, contacts_added=good, rejected=bad),
-                    )
-                )
+    batch = Batch()
+    with Source(settings) as source, _batches(source, settings) as batches:
+        for batch in batches:
+            good += len(batch.contacts)
+            bad += len(batch.rejected)
+            contacts += batch.contacts[: PREVIEW_ROWS - len(contacts)]
+            rejected += batch.rejected[: PREVIEW_ROWS - len(rejected)]
+            counts = ImportCounts(rows_read=batch.rows_read, contacts_added=good, rejected=bad)
+            if progress is not None:
+                progress(Progress(bytes_read=batch.position, bytes_all=source.form.size, counts=counts))
         return Preview(
             form=source.form,
             columns=source.columns,
-            counts=ImportCounts(rows_read=source.rows_read, contacts_added=good, rejected=bad),
-            contacts=contacts,
+            counts=ImportCounts(rows_read=batch.rows_read, contacts_added=good, rejected=bad),
+            contacts=[_as_row(one) for one in contacts],
             rejected=rejected,
-            numbers_left_out=source.numbers_left_out,
+            numbers_left_out=batch.numbers_left_out,
         )
 
 
@@ -287,66 +132,117 @@ def import_file(
     delimiter: str | None = None,
     rejects: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
+    engine_lock: Path | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Outcome:
     """Import the file into the list *name*, which is made if need be, and enroll the new contacts in
     the campaigns that call the list.
 
     *rejects*: where rejected rows go; else beside the file (``people.rejects.csv``, or with a number
-    if that is taken). Cut short, it can simply be done again.
+    if that is taken). *engine_lock*: the engine's lock file; if it is given and no engine holds it,
+    longer transactions are used, which is faster. Cut short, an import can simply be done again.
 
     Raises:
-        BadList, BadRegion: as for :class:`Source`; nothing was written.
+        BadList, BadRegion: as for :class:`dialer.office.source.Source`; nothing was written.
         Conflict: the list's name is no possible name.
         JournalError: the journal cannot be written; what was imported before stays.
         OSError: the reject file cannot be written.
     """
+    settings = _settings(path, region, mapping, encoding, delimiter)
     began = time.monotonic()
     added = duplicates = rejected = 0
-    with Source(path, region=region, mapping=mapping, encoding=encoding, delimiter=delimiter) as source:
+    batch = Batch()
+    with Source(settings) as source:
         number = store.begin_import(connection, name, path.name, clock())
-        with _Rejects(rejects or _free_name(path), source) as out:
+        waiting: list[NewContact] = []
 
-            def flush(chunk: list[NewContact]) -> None:
-                nonlocal added, duplicates
-                out.flush()
+        def write(rows: int) -> None:
+            nonlocal added, duplicates, waiting
+            while len(waiting) >= rows and waiting:
+                chunk, waiting = waiting[:rows], waiting[rows:]
                 new = store.add_contacts(connection, name, number, chunk, clock())
                 added += new
                 duplicates += len(chunk) - new
-                if progress is not None:
-                    progress(
-                        Progress(bytes_read=source.position, bytes_all=source.form.size, counts=counts())
-                    )
+                if rows == ROWS_BESIDE_ENGINE:
+                    time.sleep(_BREATH_S)
 
-            def counts() -> ImportCounts:
-                return ImportCounts(
-                    rows_read=source.rows_read, contacts_added=added, duplicates=duplicates, rejected=rejected
-                )
+        def counts() -> ImportCounts:
+            return ImportCounts(
+                rows_read=batch.rows_read, contacts_added=added, duplicates=duplicates, rejected=rejected
+            )
 
-            chunk: list[NewContact] = []
-            for one in source:
-                if isinstance(one, Rejected):
-                    rejected += 1
+        with (
+            _Rejects(rejects or _free_name(path), source) as out,
+            _batches(source, settings) as batches,
+            _pragmas_kept(connection),
+        ):
+            for batch in batches:
+                for one in batch.rejected:
                     out.write(one)
-                    continue
-                chunk.append(one)
-                if len(chunk) == CHUNK_ROWS:
-                    flush(chunk)
-                    chunk = []
-            flush(chunk)
+                rejected += len(batch.rejected)
+                out.flush()
+                waiting += batch.contacts
+                write(_rows_at_once(connection, engine_lock))
+                if progress is not None:
+                    progress(Progress(bytes_read=batch.position, bytes_all=source.form.size, counts=counts()))
+            write(_rows_at_once(connection, engine_lock))
+            while waiting:
+                write(min(len(waiting), ROWS_BESIDE_ENGINE))
         store.end_import(connection, number, counts(), clock())
-        enrolled = {
-            one: enroll(connection, one, clock()) for one in store.campaigns_of_list(connection, name)
-        }
+        campaigns = store.campaigns_of_list(connection, name)
         return Outcome(
             form=source.form,
             columns=source.columns,
             counts=counts(),
-            numbers_left_out=source.numbers_left_out,
-            seconds=time.monotonic() - began,
+            numbers_left_out=batch.numbers_left_out,
             rejects=out.path if rejected else None,
-            enrolled=enrolled,
+            enrolled={one: enroll(connection, one, clock()) for one in campaigns},
+            seconds=time.monotonic() - began,
         )
+
+
+def _settings(
+    path: Path, region: str, mapping: Iterable[str], encoding: str | None, delimiter: str | None
+) -> Settings:
+    return Settings(
+        path=str(path.absolute()),
+        region=region,
+        mapping=tuple(mapping),
+        encoding=encoding,
+        delimiter=delimiter,
+    )
+
+
+@contextmanager
+def _batches(source: Source, settings: Settings) -> Iterator[Iterable[Batch]]:
+    """The batches of *source*, by a worker if the file is long."""
+    if source.form.size < LONG_BYTES:
+        yield source.batches()
+        return
+    # What was found out is given to the worker, so that both read the same way.
+    known = msgspec.structs.replace(settings, encoding=source.form.encoding, delimiter=source.form.delimiter)
+    with Ahead(known) as ahead:
+        yield ahead
+
+
+def _rows_at_once(connection: sqlite3.Connection, engine_lock: Path | None) -> int:
+    """Contacts for one transaction, by whether an engine works on the journal now."""
+    is_alone = engine_lock is not None and not is_claimed(engine_lock)
+    # An import can be done again, so that it need not wait for the disk at each commit. Beside an
+    # engine it does: otherwise the engine's next commit would pay for ours.
+    connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_alone else 'FULL'}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_ALONE_PAGES if is_alone else 1000}")
+    return ROWS_ALONE if is_alone else ROWS_BESIDE_ENGINE
+
+
+@contextmanager
+def _pragmas_kept(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA wal_autocheckpoint = 1000")
 
 
 class _Rejects:
@@ -394,18 +290,6 @@ def _free_name(path: Path) -> Path:
         found = path.with_name(f"{stem}.rejects-{number}.csv")
         number += 1
     return found
-
-
-def _restored(text: str) -> str:
-    """*text* without the quote that we put before what a spreadsheet would take for a formula."""
-    if text[:1] == "'" and csv_cell(text[1:]) == text:
-        return text[1:]
-    return text
-
-
-def _put_back(first: Row, rows: Iterator[Row]) -> Iterator[Row]:
-    yield first
-    yield from rows
 
 
 def _as_row(one: NewContact) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumberDesc, PhoneNumberFormat, ValidationResult
 from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE, NumberParseException
 
-_SEPARATORS = str.maketrans("", "", " -().\u00a0")
+_SEPARATORS = str.maketrans("", "", " .\u00a0")
 _ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d\d?\Z")
 _WHOLE_FLOAT = re.compile(r"(\+?\d{5,17})[.,]0\Z")
 _WRAPPED = re.compile(r'="([^"]*)"\Z')
@@ -135,7 +135,9 @@ class Numbers:
 
     def accept(self, text: str) -> str | None:
         """The fast path: the number if it is an ordinary valid one, None if the library must be asked."""
-        digits = text.translate(_SEPARATORS)
+        digits = text.replace(" ", "").replace("-", "").replace("(", "").replace(")", "")
+        if not digits.isdigit():
+            digits = digits.translate(_SEPARATORS)
         home = self._home
         code = home.code
         if digits[:1] == "+":
@@ -159,7 +161,9 @@ class Numbers:
         national = region.strip(rest)
         if not national or national[0] == "0" or not self._exists(national):
             return None
-        if len(national) in region.local_lengths or len(national) not in region.lengths:
+        if national != rest and (
+            len(national) in region.local_lengths or len(national) not in region.lengths
+        ):
             return None
         return f"+{code}{national}"
 

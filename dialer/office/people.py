@@ -14,6 +14,7 @@ from dialer.core.ids import ContactId
 from dialer.office import importing, remote, tables
 from dialer.office.importing import Outcome, Preview, Progress
 from dialer.office.numbers import Numbers
+from dialer.office.source import UNUSABLE
 from dialer.store import contacts as store
 from dialer.store import files
 from dialer.store.connect import open_reader, open_writer
@@ -39,7 +40,15 @@ def import_contacts(
     system = files.load_system(home)
     how = _how(system, options)
     with closing(open_writer(system.journal, create=False)) as connection, _bar(path) as progress:
-        outcome = importing.import_file(connection, path, name, rejects=rejects, progress=progress, **how)
+        outcome = importing.import_file(
+            connection,
+            path,
+            name,
+            rejects=rejects,
+            progress=progress,
+            engine_lock=home / "run" / "engine.lock",
+            **how,
+        )
     said = _said(outcome, name)
     for campaign in outcome.enrolled:
         try:
@@ -103,9 +112,7 @@ def _said(outcome: Outcome, name: str) -> list[str]:
         f"List {name}: {added}, {counts.rejected} rejected, of {counts.rows_read} rows {speed}.",
     ]
     if outcome.numbers_left_out:
-        said.append(
-            f"{outcome.numbers_left_out} unusable numbers are kept as text in `{importing.UNUSABLE}`."
-        )
+        said.append(f"{outcome.numbers_left_out} unusable numbers are kept as text in `{UNUSABLE}`.")
     if outcome.rejects is not None:
         said.append(
             f"Rejected rows with their reasons: {outcome.rejects}. Mend it and import it like any other."

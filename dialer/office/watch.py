@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,14 @@ from rich.text import Text
 
 from dialer.office import remote
 from dialer.office.tables import text_of
+from dialer.store import board as questions
 from dialer.store import files
 from dialer.store.connect import open_reader
 
 REFRESH_S = 1.0
 HEALTH_WAIT_S = 0.5
+CAMPAIGNS_EVERY_S = 3.0
+"""Counting the leads of a long list takes a while."""
 LAG_MS = 200
 """An older event that waits is worth a colour."""
 WIDTH, HEIGHT = 100, 30
@@ -234,7 +238,7 @@ def _campaigns(board: Board, room: int, *, is_wide: bool) -> Panel:
 
 
 def _results(board: Board, room: int) -> Panel:
-    return _counts("Attempts", board.results, room, _RESULT_STYLE)
+    return _counts("Attempts today", board.results, room, _RESULT_STYLE)
 
 
 def _operator_results(board: Board, room: int) -> Panel:
@@ -328,25 +332,33 @@ class Facts:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._store = open_reader(files.load_system(home).journal)
+        self._campaigns: list[dict[str, Any]] = []
+        self._campaigns_at = 0.0
 
     def close(self) -> None:
         """Give the connection back."""
         self._store.close()
 
     def collect(self) -> Board:
-        """The board as it is now. Raises StoreError, sqlite3.Error."""
+        """The board as it is now; counts are today's. Raises sqlite3.Error."""
         at = time.time()
-        health, calls, trouble = self._engine()
-        return board_of(self._store, at, health=health, calls=calls, trouble=trouble)
+        health, trouble = self._engine()
+        if at - self._campaigns_at >= CAMPAIGNS_EVERY_S:
+            self._campaigns, self._campaigns_at = questions.campaigns(self._store), at
+        midnight = datetime.fromtimestamp(at).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        found = questions.moment(self._store, at, midnight.timestamp())
+        calls = found.pop("calls")
+        campaigns = [{**one, "calls": calls.get(one["id"], {})} for one in self._campaigns]
+        facts = {**found, "at": at, "campaigns": campaigns, "trouble": trouble}
+        return msgspec.structs.replace(msgspec.convert(facts, Board), health=health)
 
-    def _engine(self) -> tuple[Health | None, dict[str, dict[str, int]] | None, str]:
+    def _engine(self) -> tuple[Health | None, str]:
         try:
-            found = remote.health(self._home, timeout_s=HEALTH_WAIT_S)
-            return msgspec.convert(found, Health), found.get("calls"), ""
+            return msgspec.convert(remote.health(self._home, timeout_s=HEALTH_WAIT_S), Health), ""
         except remote.EngineNotRunning:
-            return None, None, "No engine runs."
+            return None, "No engine runs."
         except (remote.EngineError, msgspec.ValidationError) as error:
-            return None, None, str(error)
+            return None, str(error)
 
 
 def watch(home: Path, *, once: bool = False, svg: Path | None = None, width: int | None = None) -> None:

@@ -37,6 +37,7 @@ from dialer.core.commands import (
 )
 from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, AttemptId, BridgeId, ChannelId, is_attempt, is_leg, line_of
+from dialer.core.pacing.progressive import may_serve
 from dialer.core.values import (
     AgentCard,
     AgentState,
@@ -134,9 +135,10 @@ class Simulation:
                         )
                 case _ if not isinstance(command, SAVES):
                     self._queue(chain_of(command), command)
-        if any(isinstance(command, Originate) for command in commands):
-            unserved = sum(len(desk.unserved) for desk in self.floor.desks.values())
-            assert unserved <= len(self.floor._state.idle), "more calls in flight than operators"
+        for placed in {command.campaign for command in commands if isinstance(command, Originate)}:
+            counts = self.floor._state.idle.counts.items()
+            able = sum(count for skills, count in counts if may_serve(skills, placed))
+            assert len(self.floor.desks[placed].unserved) <= able, "more calls in flight than operators"
         self.check()
         return commands
 
@@ -217,13 +219,13 @@ class Simulation:
         """A save fails: what is decided from now on is written later, and no originate is sent."""
         if self.is_journal_ok:
             self.is_journal_ok = False
-            self.inbox.append(ev.JournalFailed(at=self.at, reason="disk full"))
+            self.tell(ev.JournalFailed, reason="disk full")
 
     def mend_journal(self) -> None:
         """Saving works again."""
         if not self.is_journal_ok:
             self.is_journal_ok = True
-            self.inbox.append(ev.JournalRecovered(at=self.at))
+            self.tell(ev.JournalRecovered)
             self.questions += self._held
             self._held.clear()
 

@@ -95,6 +95,26 @@ def test_a_join_that_happened_meanwhile_is_told(after: str) -> None:
     assert (w.call(a1).state, w.state("g7")) == (CallState.CONNECTED, AgentState.ON_CALL)
 
 
+def test_a_person_in_another_bridge_is_not_joined(after: str) -> None:
+    w = World(parked("g7"))
+    a1 = w.only()
+    w.answers(a1)
+    lose(w, after)
+    connect(w, [LINE_UP, person(a1, "up", BridgeId("elsewhere"))])
+    assert w.call(a1).state is CallState.CONNECTING
+
+
+def test_a_person_who_waited_is_served_by_the_next_who_is_free(after: str) -> None:
+    w = World(parked("g7"), wait_s=20.0)
+    a1 = w.only()
+    w.dial("g7", "421")
+    w.answers(a1)
+    lose(w, after)
+    connect(w, [LINE_UP, person(a1, "up")])
+    w.dial("g7", "43")
+    assert (w.call(a1).state, w.call(a1).agent) == (CallState.CONNECTING, "g7")
+
+
 @pytest.mark.parametrize("was", ["connecting", "connected"])
 def test_a_join_that_got_lost_is_ordered_again(after: str, was: str) -> None:
     w = World(parked("g7"))

@@ -347,6 +347,13 @@ def test_a_phone_of_nobody_is_refused() -> None:
     assert w.look() == [Dismiss(channel=ChannelId("other"), message="refused")]
 
 
+def test_what_was_keyed_is_forgotten_with_the_line() -> None:
+    w = World(parked("g7"), leads=0)
+    w.keys("g7", "*4")
+    w.line_ends("g7")
+    assert w.floor._state.keys == {}
+
+
 def test_the_reason_of_a_pause_is_the_campaigns() -> None:
     w = World(parked("g7"), leads=0, pause_reasons={"9": "prayer"})
     w.dial("g7", "429")

@@ -347,7 +347,9 @@ def test_a_person_is_not_offered_twice_to_a_line_that_refused_them() -> None:
     w = World(parked("g7"), wait_s=2.0)
     a1 = w.only()
     w.answers(a1)
+    saved = sum(isinstance(command, SaveCall) for command in w.commands)
     refuse(w, a1)
+    assert sum(isinstance(command, SaveCall) for command in w.commands) == saved + 1
     assert (w.call(a1).state, w.state("g7")) == (CallState.ANSWERED, AgentState.READY)
     w.tick(1)
     assert w.call(a1).state is CallState.ANSWERED
@@ -361,7 +363,7 @@ def test_a_refusal_of_an_earlier_join_does_not_undo_the_present_one() -> None:
     w.answers(a1)
     bridge = w.agent("g1").bridge
     refuse(w, a1)
-    w.tell(ev.JoinRefused, attempt=a1, bridge=bridge, reason="404")
+    assert w.tell(ev.JoinRefused, attempt=a1, bridge=bridge, reason="404") == []
     assert (w.call(a1).state, w.call(a1).agent) == (CallState.CONNECTING, "g2")
     w.tell(ev.Connected, attempt=a1, bridge=bridge)
     assert w.call(a1).state is CallState.CONNECTING, "g2's line is another one"

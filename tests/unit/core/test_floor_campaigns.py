@@ -111,6 +111,13 @@ def test_applying_the_same_settings_again_changes_nothing() -> None:
     assert len(w.floor.desks[CAMPAIGN].hopper) == 3
 
 
+def test_leads_that_were_chosen_by_old_settings_are_given_up() -> None:
+    w = World(leads=3)
+    w.store.finished[LeadId(2)] = "not of these lists"
+    w.tell(ev.CampaignApplied, campaign=campaign(lists=("b",)))
+    assert len(w.floor.desks[CAMPAIGN].hopper) == 2
+
+
 # -- the end ------------------------------------------------------------------------------
 
 
@@ -406,3 +413,29 @@ def test_a_lost_call_counts_and_a_talk_is_told_by_the_join_alone() -> None:
     w.hangs_up(a1, None)
     assert w.call(a1).result is Result.LOST
     assert w.store.leads[LeadId(1)].ordinal == 1
+
+
+@pytest.mark.parametrize("teams", [(), ("spring", "summer")], ids=["one team", "teams"])
+def test_calls_in_flight_of_a_paused_campaign_keep_their_operators(teams: tuple[str, ...]) -> None:
+    both = [campaign(), campaign("summer")]
+    leads = [lead(1), lead(2), lead(3, of="summer")]
+    w = World(parked("g1", *teams), parked("g2", *teams), campaigns=both, leads=leads)
+    assert sorted(dialed_by(w)) == ["spring", "summer"]
+    order(w, "pause", SUMMER)
+    w.tick()
+    assert len(w.originated()) == 2
+
+
+def test_calls_in_flight_that_nobody_idle_may_serve_hold_up_no_other_campaign() -> None:
+    both = [campaign(), campaign("summer")]
+    leads = [lead(1), lead(2), lead(3, of="summer")]
+    w = World(
+        parked("g1", "spring"), parked("g2", "spring"), parked("g3", "summer"), campaigns=both, leads=leads
+    )
+    summers = next(one.attempt for one in w.originated() if one.campaign == SUMMER)
+    for agent in ("g1", "g2"):
+        w.dial(agent, "421")
+    w.hangs_up(summers, 1, 404)
+    w.store.add(lead(4, of="summer"))
+    w.tell(ev.LeadsAdded, campaign=SUMMER)
+    assert dialed_by(w).count("summer") == 2

@@ -161,6 +161,24 @@ async def test_an_answered_call_without_sound_is_missing_and_says_so(
     assert missing.attempt == call.attempt
     assert missing.reason
     assert "A recording is missing" in caplog.text
+    assert list(tmp_path.glob("*/*")) == []
+
+
+async def test_a_recording_that_cannot_be_made_now_can_be_made_later(recordings, inbox, tmp_path, monkeypatch):
+    def fail(raw: Path) -> tuple[int, str]:
+        raise OSError(28, "No space left on device")
+
+    call = ended()
+    raw = raw_of(tmp_path, call)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "wrap", fail)
+        recordings.finish(call)
+        await recordings.drain()
+    assert [type(one) for one in inbox.all] == [ev.RecordingMissing]
+    assert raw.exists()
+    await recordings.left_over([], of(call))
+    await recordings.drain()
+    assert isinstance(inbox.all[-1], ev.RecordingStored)
 
 
 async def test_a_call_of_which_no_answer_is_known_may_have_a_recording(recordings, inbox, tmp_path):

@@ -1,0 +1,182 @@
+"""``python -m bench``: measure, print the tables, write the JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import pstats
+import shutil
+import signal
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from bench import machine, measures
+from bench.measures import Measure, Runs, Settings
+from bench.world import BenchFailed, World
+from dialer import __version__
+from dialer.engine.ports import NoFreePort
+from dialer.engine.process import EmbeddedError
+from dialer.lab.errors import LabError
+
+NAMES = ("capacity", "latency", "cost", "import")
+LIMIT_S = 900.0
+PROFILE_LINES = 30
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(NAMES))
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 60),
+    default=measures.SECONDS,
+    show_default=True,
+    help="Window of a run at full rate; runs at a given rate take two or three times as long.",
+)
+@click.option(
+    "--agents",
+    type=click.IntRange(20, 500),
+    default=240,
+    show_default=True,
+    help="At most so many operators; how many work is found out.",
+)
+@click.option("--record", is_flag=True, help="Record all calls, in both halves.")
+@click.option(
+    "--bare-tones/--no-bare-tones",
+    default=True,
+    show_default=True,
+    help="Whether the bare client, too, plays operators the tones that the engine plays them.",
+)
+@click.option("--profile", is_flag=True, help="Profile the engine (which slows it) and print its top costs.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Work in this new folder and leave it there. Else: a temporary one, removed at the end.",
+)
+def main(
+    names: tuple[str, ...],
+    json_file: Path | None,
+    seconds: float,
+    agents: int,
+    record: bool,
+    bare_tones: bool,
+    profile: bool,
+    folder: Path | None,
+) -> None:
+    """Measure the engine on this machine: NAMES, or everything (about four minutes).
+
+    The exit status is 0 when everything was measured, whatever the figures.
+    """
+    made = folder.resolve() if folder is not None else Path(tempfile.mkdtemp(prefix="obzvon-bench-"))
+    if folder is not None:
+        if made.exists():
+            raise click.ClickException(f"{made} exists already; give a new folder")
+        made.mkdir(mode=0o700, parents=True)
+    settings = Settings(
+        seconds=seconds,
+        agents_max=agents,
+        record=record,
+        with_tones=bare_tones,
+        profile=str(made / "profile") if profile else "",
+    )
+    try:
+        report = asyncio.run(_bench(names or NAMES, settings, made))
+        if json_file is not None:
+            json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        _show(report)
+        if profile:
+            _show_profiles(made)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        click.echo("Stopped; everything is taken down.", err=True)
+        sys.exit(130)
+    except (BenchFailed, EmbeddedError, LabError, NoFreePort, TimeoutError) as error:
+        raise click.ClickException(str(error) or f"not done within {LIMIT_S:g} s") from None
+    finally:
+        if folder is None:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+async def _bench(names: tuple[str, ...], settings: Settings, folder: Path) -> dict[str, Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    facts: dict[str, Any] = await asyncio.to_thread(machine.facts, folder)
+    facts["load_before"] = machine.load()
+    found: list[Measure] = []
+    async with asyncio.timeout(LIMIT_S):
+        if set(names) - {"import"}:
+            async with World(folder, agents=settings.agents_max, talk_ms=measures.TALK_MS) as world:
+                runs = Runs(world, settings, _say)
+                for name, measure in (
+                    ("capacity", measures.capacity),
+                    ("latency", measures.latency),
+                    ("cost", measures.cost),
+                ):
+                    if name in names:
+                        found.append(await measure(runs))
+        if "import" in names:
+            found.append(await measures.importing(folder, _say))
+    facts["load_after"] = machine.load()
+    return {
+        "obzvon": __version__,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "settings": {
+            "seconds": settings.seconds,
+            "agents_max": settings.agents_max,
+            "record": settings.record,
+            "bare_tones": settings.with_tones,
+            "profile": bool(settings.profile),
+            "talk_ms": measures.TALK_MS,
+        },
+        "machine": facts,
+        "measures": msgspec.to_builtins(found),
+    }
+
+
+def _say(text: str) -> None:
+    click.echo(f"bench: {text}", err=True)
+
+
+def _show(report: dict[str, Any]) -> None:
+    console = Console()
+    for measure in report["measures"]:
+        table = Table(title=measure["title"], title_justify="left", title_style="bold")
+        for column in measure["rows"][0]:
+            table.add_column(column, justify="left" if column == "who" else "right")
+        for row in measure["rows"]:
+            table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
+        console.print(table)
+        verdict = "[green]met[/]" if measure["is_met"] else "[red]not met[/]"
+        console.print(
+            f"{measure['value']:,} {measure['unit']}".rstrip() + f" (goal {measure['goal']}): {verdict}"
+        )
+        for note in measure["notes"]:
+            console.print(f"[yellow]{note}[/]")
+        console.print()
+    table = Table(title="The machine", title_justify="left", title_style="bold", show_header=False)
+    for name, value in report["machine"].items():
+        table.add_row(name, str(value))
+    console.print(table)
+    console.print(
+        "Strangers: the share of all processors that went to programs which are no part of the bench."
+    )
+
+
+def _show_profiles(folder: Path) -> None:
+    for path in sorted(folder.glob("profile.*.pstats")):
+        click.echo(f"\n{path.name}")
+        pstats.Stats(str(path)).sort_stats("tottime").print_stats(PROFILE_LINES)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""The measures, each a small table of runs and a figure that has a goal."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import imports
+from bench.halves import Outcome
+from bench.world import World
+
+ROUNDS = 2
+TALK_MS = 800
+"""From the answer on. Longer than both tones that an operator hears in a call; whoever is not joined by then
+hangs up, so that a rate which cannot be sustained shows as calls that are not bridged."""
+RAMP_WARM_S = 1.0
+RAMP_WINDOW_S = 2.0
+WARM_S = 2.0
+RATES = (5.0, 20.0)
+AGENTS_AT_A_RATE = 40
+IMPORT_ROWS = 100_000
+SECONDS = 10.0
+
+RATIO_GOAL = 0.8
+WAIT_GOAL_MS = 50.0
+CPU_GOAL_MS = 10.0
+IMPORT_GOAL = 30_000.0
+
+
+class Measure(msgspec.Struct, kw_only=True):
+    """What was measured. *value* is held against *goal*; *rows*: the single runs, all with the same keys."""
+
+    name: str
+    title: str
+    goal: str
+    value: float
+    unit: str
+    is_met: bool
+    rows: list[dict[str, Any]]
+    notes: list[str] = []
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to measure. *seconds*: the window of one run at full rate; those at a given rate take longer."""
+
+    seconds: float = SECONDS
+    agents_max: int = 240
+    record: bool = False
+    with_tones: bool = True
+    profile: str = ""
+
+
+class Runs:
+    """Runs in one world, each made once however many measures want it. *say* is told what goes on."""
+
+    def __init__(self, world: World, settings: Settings, say: Callable[[str], None]) -> None:
+        self._world = world
+        self._settings = settings
+        self._say = say
+        self._at_rate: dict[tuple[str, float], Outcome] = {}
+        self.full: list[Outcome] = []
+        """At full rate, bare and engine in turns."""
+
+    async def at_full_rate(self) -> list[Outcome]:
+        """Bare and engine in turns, each with the number of operators with which it places most calls: with
+        fewer they would be the limit, with more people hang up before they are joined.
+        """
+        if self.full:
+            return self.full
+        settings = self._settings
+        agents = {}
+        for who in ("bare", "engine"):
+            self._say(f"how many operators {who} can serve")
+            best = await self._world.run(
+                who,
+                agents=settings.agents_max,
+                window_s=RAMP_WINDOW_S,
+                warm_s=RAMP_WARM_S,
+                is_ramp=True,
+                **self._options,
+            )
+            agents[who] = best.agents
+        for number in range(1, ROUNDS + 1):
+            for who in ("bare", "engine"):
+                self._say(f"full rate, round {number} of {ROUNDS}: {who}, {agents[who]} operators")
+                outcome = await self._world.run(
+                    who,
+                    agents=agents[who],
+                    window_s=settings.seconds,
+                    warm_s=WARM_S,
+                    profile=self._profile(f"full-{number}") if who == "engine" else "",
+                    **self._options,
+                )
+                self.full.append(outcome)
+        return self.full
+
+    async def at_rate(self, who: str, rate: float) -> Outcome:
+        """One run at *rate* calls a second."""
+        if (who, rate) not in self._at_rate:
+            factor = 3 if rate >= RATES[-1] and who == "engine" else 2
+            self._say(f"{rate:g} calls a second: {who}")
+            self._at_rate[who, rate] = await self._world.run(
+                who,
+                agents=min(AGENTS_AT_A_RATE, self._settings.agents_max),
+                window_s=factor * self._settings.seconds,
+                warm_s=WARM_S,
+                rate=rate,
+                profile=self._profile(f"at-{rate:g}") if who == "engine" else "",
+                **self._options,
+            )
+        return self._at_rate[who, rate]
+
+    @property
+    def agents_max(self) -> int:
+        """The most operators that there may be."""
+        return self._settings.agents_max
+
+    def made(self) -> list[Outcome]:
+        """All runs so far but the ramp."""
+        return [*self.full, *self._at_rate.values()]
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"record": self._settings.record, "with_tones": self._settings.with_tones}
+
+    def _profile(self, name: str) -> str:
+        return f"{self._settings.profile}.{name}.pstats" if self._settings.profile else ""
+
+
+async def capacity(runs: Runs) -> Measure:
+    """Calls a second through the whole engine, as a ratio to the bare client."""
+    outcomes = await runs.at_full_rate()
+    rates = {
+        who: statistics.median(one.calls_per_s for one in outcomes if one.who == who)
+        for who in ("bare", "engine")
+    }
+    ratio = rates["engine"] / rates["bare"]
+    spent = {
+        who: statistics.median(one.all_ms_per_call for one in outcomes if one.who == who)
+        for who in ("bare", "engine")
+    }
+    by_cpu = spent["bare"] / spent["engine"]
+    notes = [f"By the processor time that all parts of a call took together, the ratio is {by_cpu:.2f}."]
+    if any(one.agents == runs.agents_max for one in outcomes):
+        notes.append("All operators were busy and more might have been served: try more --agents.")
+    if max(one.failed_share for one in outcomes) > 0.05:
+        notes.append(
+            "Many people hung up before they were joined: the machine was busier than in the search."
+        )
+    for one in outcomes:
+        if one.unfinished or one.broken:
+            notes.append(
+                f"{one.who}: {one.unfinished} calls without an end, {one.broken} requests without an answer."
+            )
+    return Measure(
+        name="capacity",
+        title="Calls a second through the whole engine, as a ratio to a bare client",
+        goal=f">= {RATIO_GOAL:g}",
+        value=round(ratio, 3),
+        unit="",
+        is_met=ratio >= RATIO_GOAL,
+        rows=[
+            {
+                "who": one.who,
+                "operators": one.agents,
+                "calls/s": round(one.calls_per_s, 1),
+                "not bridged %": round(100 * one.failed_share, 1),
+                "requests/call": _per_call(one, one.window.requests, 2),
+                "wait p50 ms": percentile(one.waits_ms, 50),
+                "wait p99 ms": percentile(one.waits_ms, 99),
+                "own CPU ms/call": round(one.cpu_ms_per_call, 2),
+                "Asterisk ms/call": _per_call(one, 1000 * one.window.others_s.get("asterisk", 0.0), 2),
+                "all CPU ms/call": round(one.all_ms_per_call, 2),
+                "strangers %": round(100 * one.strangers_share),
+            }
+            for one in outcomes
+        ],
+        notes=notes,
+    )
+
+
+async def latency(runs: Runs) -> Measure:
+    """From the answer to the operator."""
+    wanted = [("engine", rate) for rate in RATES] + [("bare", RATES[-1])]
+    outcomes = [await runs.at_rate(who, rate) for who, rate in wanted]
+    value = percentile(outcomes[len(RATES) - 1].waits_ms, 99)
+    return Measure(
+        name="latency",
+        title="From the answer (StasisStart received) to the operator (ChannelEnteredBridge received)",
+        goal=f"p99 < {WAIT_GOAL_MS:g} ms at {RATES[-1]:g} calls/s",
+        value=value,
+        unit="ms",
+        is_met=value < WAIT_GOAL_MS,
+        rows=[
+            {
+                "who": one.who,
+                "asked calls/s": one.rate,
+                "calls/s": round(one.calls_per_s, 1),
+                "calls": one.calls,
+                "p50 ms": percentile(one.waits_ms, 50),
+                "p95 ms": percentile(one.waits_ms, 95),
+                "p99 ms": percentile(one.waits_ms, 99),
+                "most ms": percentile(one.waits_ms, 100),
+                "not bridged %": round(100 * one.failed_share, 1),
+                "strangers %": round(100 * one.strangers_share),
+            }
+            for one in outcomes
+        ],
+    )
+
+
+async def cost(runs: Runs) -> Measure:
+    """What a call costs the engine."""
+    await runs.at_rate("engine", RATES[-1])
+    outcomes = [one for one in runs.made() if one.who == "engine"]
+    value = max(one.cpu_ms_per_call for one in outcomes if one.rate in (None, RATES[-1]))
+    return Measure(
+        name="cost",
+        title="What a call costs the engine (its own process)",
+        goal=f"<= {CPU_GOAL_MS:g} ms of CPU a call at {RATES[-1]:g} calls/s and more",
+        value=round(value, 2),
+        unit="ms",
+        is_met=value <= CPU_GOAL_MS,
+        rows=[
+            {
+                "asked calls/s": "all" if one.rate is None else one.rate,
+                "calls/s": round(one.calls_per_s, 1),
+                "CPU ms/call": round(one.cpu_ms_per_call, 2),
+                "core %": round(100 * one.window.cpu_s / one.window.at, 1),
+                "frames/call": _per_call(one, one.window.frames, 1),
+                "events/call": _per_call(one, one.window.events, 1),
+                "requests/call": _per_call(one, one.window.requests, 1),
+                "journal transactions/s": round(one.window.transactions / one.window.at, 1),
+                "journal ms/transaction": round(
+                    1000 * one.window.journal_s / max(1, one.window.transactions), 2
+                ),
+                "Valkey ms/call": _per_call(one, 1000 * one.window.others_s.get("redis", 0.0), 2),
+                "strangers %": round(100 * one.strangers_share),
+            }
+            for one in outcomes
+        ],
+    )
+
+
+async def importing(folder: Path, say: Callable[[str], None], rows: int = IMPORT_ROWS) -> Measure:
+    """Rows of a list a second."""
+    path = folder / "list.csv"
+    await asyncio.to_thread(imports.write_list, path, rows)
+    found = []
+    for number in range(1, ROUNDS + 1):
+        say(f"import of {rows:,} rows, round {number} of {ROUNDS}")
+        found.append(await asyncio.to_thread(imports.import_list, path, folder / f"import-{number}.sqlite3"))
+    value = statistics.median(rate for rate, _ in found)
+    return Measure(
+        name="import",
+        title="Rows of a contact list imported a second",
+        goal=f">= {IMPORT_GOAL:,.0f}",
+        value=round(value),
+        unit="rows/s",
+        is_met=value >= IMPORT_GOAL,
+        rows=[{"rows": rows, "rows/s": round(rate), **became} for rate, became in found],
+    )
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that *share* percent of *values* do not exceed (nearest rank), rounded; nan without any."""
+    if not values:
+        return math.nan
+    place = max(1, math.ceil(share / 100 * len(values)))
+    return round(sorted(values)[place - 1], 1)
+
+
+def _per_call(one: Outcome, total: float, digits: int) -> float:
+    return round(total / max(1, one.calls), digits)
