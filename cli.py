@@ -19,6 +19,7 @@ from dialer.office.commandline import (
     PHONE,
     SETTING,
     Commands,
+    chosen_attempts,
     listing,
     since_until,
     with_home,
@@ -366,50 +367,44 @@ def report() -> None:
 
 
 @report.command("attempts")
-@click.option("--campaign", type=NAME, help="Only of this campaign.")
-@click.option("--agent", type=NAME, help="Only of this operator.")
-@click.option("--result", help="Only with this result, the telephone's or the operator's.")
-@click.option("--number", help="Only to this number, or to those that begin so.")
-@since_until
-@click.option("--limit", type=click.IntRange(1), help="Only the latest so many.")
+@chosen_attempts
 @listing
 @with_home
-def report_attempts(home: Path, as_format: str, **chosen: Any) -> None:
+def report_attempts(home: Path, **chosen: Any) -> None:
     """Every attempt, oldest first. JSON and CSV have more columns than the table."""
-    from dialer.office.reports import show_attempts
+    from dialer.office.answers import show_attempts
 
-    show_attempts(home, as_format, **chosen)
+    show_attempts(home, **chosen)
 
 
 @report.command("campaign")
 @click.argument("campaign", required=False, type=NAME)
 @click.option(
     "--by",
-    type=click.Choice(["campaign", "result"]),
+    type=click.Choice(["campaign", "result", "operator_result", "hour"]),
     default="campaign",
     show_default=True,
-    help="One row for each campaign, or for each result in it; the table has both.",
+    help="What each row is for.",
 )
 @since_until
 @listing
 @with_home
-def report_campaign(home: Path, as_format: str, by: str, **chosen: Any) -> None:
-    """The campaigns, or one of them: leads, attempts, conversations, abandonment, orders."""
-    from dialer.office.reports import show_campaigns
+def report_campaign(home: Path, **chosen: Any) -> None:
+    """All campaigns, or one with its results: leads, attempts, conversations, abandonment, orders."""
+    from dialer.office.answers import show_campaigns
 
-    show_campaigns(home, as_format, by, **chosen)
+    show_campaigns(home, **chosen)
 
 
 @report.command("agents")
-@click.option("--campaign", type=NAME, help="Only conversations of this campaign.")
 @since_until
 @listing
 @with_home
-def report_agents(home: Path, as_format: str, **chosen: Any) -> None:
-    """The operators, the best first: conversations, contacts, orders, times."""
-    from dialer.office.reports import show_agents
+def report_agents(home: Path, **chosen: Any) -> None:
+    """The operators by rank: conversations, orders, times."""
+    from dialer.office.answers import show_agents
 
-    show_agents(home, as_format, **chosen)
+    show_agents(home, **chosen)
 
 
 @main.group()
@@ -418,19 +413,16 @@ def recordings() -> None:
 
 
 @recordings.command("list")
-@click.option("--campaign", type=NAME, help="Only of this campaign.")
-@click.option("--agent", type=NAME, help="Only of this operator.")
-@click.option("--result", help="Only with this result, the telephone's or the operator's.")
-@click.option("--number", help="Only to this number, or to those that begin so.")
-@since_until
-@click.option("--limit", type=click.IntRange(1), help="Only the latest so many.")
+@click.option("--missing", is_flag=True, help="The answered calls that have no recording, and why.")
+@click.option("--min-length", type=click.FloatRange(0), help="Only those of at least so many seconds.")
+@chosen_attempts
 @listing
 @with_home
-def recordings_list(home: Path, as_format: str, **chosen: Any) -> None:
-    """Recordings of answered calls, oldest first, and why there is none where there is none."""
-    from dialer.office.reports import show_recordings
+def recordings_list(home: Path, **chosen: Any) -> None:
+    """Recordings, oldest first."""
+    from dialer.office.answers import show_recordings
 
-    show_recordings(home, as_format, **chosen)
+    show_recordings(home, **chosen)
 
 
 @recordings.command("path")
@@ -438,9 +430,10 @@ def recordings_list(home: Path, as_format: str, **chosen: Any) -> None:
 @with_home
 def recordings_path(home: Path, attempt: str) -> None:
     """The file of one attempt's recording."""
-    from dialer.office.reports import recording_path
+    from dialer.core.ids import AttemptId
+    from dialer.office.answers import recording_path
 
-    click.echo(recording_path(home, attempt))
+    click.echo(recording_path(home, AttemptId(attempt)))
 
 
 @main.command(hidden=True)

@@ -14,7 +14,7 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,6 +27,7 @@ RAMP = (12, 30, 50, 80, 120, 180, 270, 400)
 RAMP_GAIN = 1.02
 RAMP_PATIENCE = 2
 """Steps in a row that bring less than this gain, and the search is over."""
+RAMP_NEAR = 0.95
 RAMP_FAILED = 0.02
 """With more calls than this that are not bridged a step is too high."""
 WAIT_S = 30.0
@@ -57,6 +58,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     with_tones: bool = True
     processes: dict[str, int] = {}
     profile: str = ""
+
+    def __repr__(self) -> str:
+        return f"Plan({self.home!r}, agents={self.agents}, rate={self.rate})"
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -204,22 +208,29 @@ async def until_ended(live: Callable[[], int]) -> int:
 async def window_or_ramp(
     plan: Plan, work: Callable[[int], None], window: Callable[[float], Awaitable[Outcome]]
 ) -> Outcome:
-    """What *plan* wants measured: of a ramp, its best step. *work* lets so many operators work from now on,
-    *window* measures what happens in so many seconds.
+    """What *plan* wants measured: of a ramp, the step that :func:`knee` finds. *work* lets so many operators
+    work from now on, *window* measures what happens in so many seconds.
     """
-    best: Outcome | None = None
-    without_gain = 0
+    steps: list[Outcome] = []
     for operators in (*(step for step in RAMP if step < plan.agents and plan.is_ramp), plan.agents):
         work(operators)
         await asyncio.sleep(plan.warm_s)
-        step = await window(plan.window_s)
-        if best is not None and step.calls_per_s < RAMP_GAIN * best.calls_per_s:
-            without_gain += 1
-        else:
-            without_gain = 0
-        if best is None or (step.calls_per_s > best.calls_per_s and step.failed_share <= RAMP_FAILED):
-            best = step
-        if step.failed_share > RAMP_FAILED or without_gain == RAMP_PATIENCE:
+        steps.append(await window(plan.window_s))
+        if is_over(steps):
             break
-    assert best is not None
-    return best
+    return knee(steps)
+
+
+def is_over(steps: Sequence[Outcome]) -> bool:
+    """Whether more operators than in the last of *steps* would bring nothing."""
+    last = steps[-RAMP_PATIENCE:]
+    most = max((one.calls_per_s for one in steps[:-RAMP_PATIENCE]), default=None)
+    has_no_gain = most is not None and all(one.calls_per_s < RAMP_GAIN * most for one in last)
+    return steps[-1].failed_share > RAMP_FAILED or has_no_gain
+
+
+def knee(steps: Sequence[Outcome]) -> Outcome:
+    """The step of fewest operators that comes near to the highest rate."""
+    good = [one for one in steps if one.failed_share <= RAMP_FAILED] or steps[:1]
+    most = max(one.calls_per_s for one in good)
+    return next(one for one in good if one.calls_per_s >= RAMP_NEAR * most)

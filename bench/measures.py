@@ -68,8 +68,8 @@ class Runs:
         """At full rate, bare and engine in turns."""
 
     async def at_full_rate(self) -> list[Outcome]:
-        """Bare and engine in turns, each with the number of operators with which it places most calls: with
-        fewer they would be the limit, with more people hang up before they are joined.
+        """Bare and engine in turns, each with as many operators as it can serve: with fewer, they would be
+        the limit; with more, people hang up before they are joined.
         """
         if self.full:
             return self.full
@@ -153,11 +153,11 @@ async def capacity(runs: Runs) -> Measure:
         notes.append(
             "Many people hung up before they were joined: the machine was busier than in the search."
         )
-    for one in outcomes:
-        if one.unfinished or one.broken:
-            notes.append(
-                f"{one.who}: {one.unfinished} calls without an end, {one.broken} requests without an answer."
-            )
+    notes += [
+        f"{one.who}: {one.unfinished} calls without an end, {one.broken} requests without an answer."
+        for one in outcomes
+        if one.unfinished or one.broken
+    ]
     return Measure(
         name="capacity",
         title="Calls a second through the whole engine, as a ratio to a bare client",

@@ -147,7 +147,7 @@ class World:
         self._people = Sipp(
             "people",
             folder=self.folder / "people",
-            scenario=_scenario("people", media_port=self._room.network_media, talk_ms=self._talk_ms),
+            scenario=scenario("people", media_port=self._room.network_media, talk_ms=self._talk_ms),
             host="127.0.0.1",
             port=self._room.network,
             media_port=self._room.network_media,
@@ -166,7 +166,7 @@ class World:
         return Sipp(
             "phones",
             folder=home / "phones",
-            scenario=_scenario("phones", media_port=self._room.phones_media),
+            scenario=scenario("phones", media_port=self._room.phones_media),
             host="127.0.0.1",
             port=self._room.phones,
             media_port=self._room.phones_media,
@@ -257,7 +257,7 @@ class _Half:
         return "\n".join(self._errors.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
 
 
-def _scenario(name: str, **values: int) -> str:
+def scenario(name: str, **values: int) -> str:
     """The SIPp scenario *name* with its ``{values}`` filled in."""
     text = (_HERE / f"{name}.xml").read_text(encoding="utf-8")
     for key, value in values.items():

@@ -38,6 +38,8 @@ OPERATORS = (
 START_S = 40.0
 DAY_S = 240.0
 """The campaign has ended by then, or something is wrong."""
+PICTURE_S = 40.0
+"""The picture of the board is taken so long after the start."""
 FRAME_S = 10.0
 """Where there is no terminal, a picture of the board is printed so often."""
 
@@ -256,7 +258,7 @@ class Show:
                 while await asyncio.to_thread(self._state) != "finished":
                     await asyncio.sleep(0.5)
                     seconds += 0.5
-                    if seconds >= 15 and not taken:
+                    if seconds >= PICTURE_S and not taken:
                         taken = True
                         await self._do(
                             "watch", "--svg", str(self._folder / "board.svg"), "--width", "110", quiet=True

@@ -159,6 +159,24 @@ def since_until(command: Command) -> Command:
     return since(until(command))
 
 
+def chosen_attempts(command: Command) -> Command:
+    """Add the options that choose attempts to a command that lists them."""
+    for option in (
+        click.option("--limit", type=click.IntRange(1), help="Only the latest so many."),
+        since_until,
+        click.option("--number", help="Only to this number, written in any way."),
+        click.option("--operator-result", help="Only with this result of the operator's."),
+        click.option("--result", help="Only with this result of the telephone's."),
+        click.option(
+            "--contact", type=click.IntRange(1), help="Only to this person, by the number in listings."
+        ),
+        click.option("--agent", type=NAME, help="Only of this operator."),
+        click.option("--campaign", type=NAME, help="Only of this campaign."),
+    ):
+        command = option(command)
+    return command
+
+
 def commands_of(
     group: click.Group, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:

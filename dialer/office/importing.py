@@ -156,9 +156,10 @@ def import_file(
         number = store.begin_import(connection, name, path.name, clock())
         waiting: list[NewContact] = []
 
-        def write(rows: int) -> None:
+        def write(*, last: bool = False) -> None:
             nonlocal added, duplicates, waiting
-            while len(waiting) >= rows and waiting:
+            rows = _rows_at_once(connection, engine_lock)
+            while len(waiting) >= rows or (last and waiting):
                 chunk, waiting = waiting[:rows], waiting[rows:]
                 new = store.add_contacts(connection, name, number, chunk, clock())
                 added += new
@@ -182,12 +183,12 @@ def import_file(
                 rejected += len(batch.rejected)
                 out.flush()
                 waiting += batch.contacts
-                write(_rows_at_once(connection, engine_lock))
+                write()
                 if progress is not None:
                     progress(Progress(bytes_read=batch.position, bytes_all=source.form.size, counts=counts()))
-            write(_rows_at_once(connection, engine_lock))
-            while waiting:
-                write(min(len(waiting), ROWS_BESIDE_ENGINE))
+            write(last=True)
+            if progress is not None:
+                progress(Progress(bytes_read=source.form.size, bytes_all=source.form.size, counts=counts()))
         store.end_import(connection, number, counts(), clock())
         campaigns = store.campaigns_of_list(connection, name)
         return Outcome(

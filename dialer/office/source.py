@@ -244,7 +244,8 @@ class Ahead:
             [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self._worker.stdin is not None
-        with self._worker.stdin as pipe:
+        # One that died at once is noticed when its batches are wanted.
+        with contextlib.suppress(BrokenPipeError), self._worker.stdin as pipe:
             pipe.write(msgspec.json.encode(self._settings))
         return self
 

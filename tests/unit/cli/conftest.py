@@ -6,7 +6,9 @@ import json
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import main
+from dialer.core.commands import SaveAgent, SaveCall, SaveCampaignState, SaveLead
+from dialer.core.events import RecordingMissing, RecordingStored
+from dialer.core.ids import AgentId, AttemptId, CampaignId, ContactId, LeadId, PhoneId, TrunkId
+from dialer.core.values import Agent, AgentState, Call, CallState, CampaignState
+from dialer.core.values import Result as How
+from dialer.office import orders
 from dialer.office.setup import make_home
+from dialer.store import contacts, leads
+from dialer.store.connect import open_writer, transaction
+from dialer.store.contacts import NewContact
+from dialer.store.writing import write
 
 Answers = dict[str, tuple[int, Any]]
 
@@ -130,3 +142,111 @@ def sip_peer() -> Iterator[tuple[int, list[bytes]]]:
     server.daemon_threads = True
     for _ in _run(server):
         yield server.server_address[1], came
+
+
+# -- a campaign in the middle -------------------------------------------------------------
+
+FIRST = CampaignId("first")
+
+
+def call(number: int, at: float, state: CallState, **changes: Any) -> SaveCall:
+    """The attempt on the contact *number*; one that ended did so 20 s after it began."""
+    if changes.get("result") is not None:
+        changes |= {"ended_at": at + 20}
+    return SaveCall(
+        call=Call(
+            attempt=AttemptId(f"a{number:020}"),
+            campaign=FIRST,
+            lead=LeadId(number),
+            contact=ContactId(number),
+            phone=PhoneId(number),
+            number=f"+7916123450{number}",
+            ordinal=1,
+            trunk=TrunkId("carrier"),
+            state=state,
+            created_at=at,
+            **changes,
+        )
+    )
+
+
+@pytest.fixture
+def busy_home(home: Path) -> Path:
+    """A home folder in the middle of a campaign."""
+    orders.apply_trunks(home, [])
+    orders.apply_campaigns(home, [])
+    orders.add_agent(home, "anna", "101", title="Anna [red]")
+    orders.add_agent(home, "boris", "102")
+    at = time.time()
+    ended = CallState.ENDED
+    with closing(open_writer(home / "journal.sqlite3")) as connection:
+        people = [
+            NewContact(
+                key=f"id:{number}",
+                name="",
+                fields="{}",
+                line=number,
+                phones=[("main", f"+7916123450{number}")],
+            )
+            for number in range(1, 10)
+        ]
+        contacts.add_contacts(
+            connection, "first", contacts.begin_import(connection, "first", "p.csv", at), people, at
+        )
+        leads.enroll(connection, FIRST, at)
+        with transaction(connection):
+            write(
+                connection,
+                [
+                    RecordingStored(
+                        at=at,
+                        attempt=AttemptId(f"a{4:020}"),
+                        path=f"2026-01-01/a{4:020}.wav",
+                        started_at=at - 20,
+                        length_s=10.5,
+                        size_bytes=336_044,
+                        sha256="ab" * 32,
+                    ),
+                    RecordingMissing(
+                        at=at, attempt=AttemptId(f"a{3:020}"), reason="the person hung up at once"
+                    ),
+                ],
+                [
+                    SaveCampaignState(campaign=FIRST, state=CampaignState.RUNNING, at=at),
+                    call(1, at - 400, ended, result=How.BUSY),
+                    call(2, at - 50, ended, result=How.NO_ANSWER),
+                    call(3, at - 100, ended, result=How.ABANDONED, answered_at=at - 95),
+                    call(
+                        4,
+                        at - 30,
+                        ended,
+                        result=How.TALKED,
+                        answered_at=at - 20,
+                        connected_at=at - 19,
+                        operator_result="order",
+                        agent=AgentId("boris"),
+                    ),
+                    call(
+                        5,
+                        at - 20,
+                        CallState.CONNECTED,
+                        answered_at=at - 10,
+                        connected_at=at - 9,
+                        agent=AgentId("anna"),
+                    ),
+                    call(6, at - 5, CallState.RINGING),
+                    SaveLead(lead=LeadId(1), ordinal=1, due=at + 100),
+                    SaveLead(lead=LeadId(2), ordinal=1, due=at + 500),
+                    SaveLead(lead=LeadId(4), ordinal=1, due=None, finished="order"),
+                    SaveAgent(
+                        agent=Agent(
+                            id=AgentId("anna"),
+                            state=AgentState.ON_CALL,
+                            since=at - 9,
+                            attempt=AttemptId(f"a{5:020}"),
+                        ),
+                        at=at - 9,
+                    ),
+                ],
+            )
+    return home

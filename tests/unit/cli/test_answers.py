@@ -1,0 +1,130 @@
+"""Reports and recordings from the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+Dialer = Callable[..., Result]
+
+
+@pytest.fixture
+def ask(dialer: Dialer, busy_home: Path) -> Callable[..., Any]:
+    """The rows that a command prints as JSON."""
+
+    def call(*words: str) -> Any:
+        result = dialer(*words, "--format", "json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    return call
+
+
+def test_attempts(ask: Any, dialer: Dialer) -> None:
+    rows = ask("report", "attempts")
+    assert [row["result"] for row in rows] == ["busy", "abandoned", "no_answer", "talked", None, None]
+    assert "T" in rows[0]["created_at"]
+    assert rows[3]["operator_result"] == "order"
+    assert [row["result"] for row in ask("report", "attempts", "--limit", "4")] == [
+        *[row["result"] for row in rows[2:]]
+    ]
+    text = dialer("report", "attempts").stdout
+    for shown in ("no_answer", "+79161234501", "boris"):
+        assert shown in text
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        (["--campaign", "first"], 6),
+        (["--campaign", "other"], 0),
+        (["--agent", "boris"], 1),
+        (["--result", "busy"], 1),
+        (["--operator-result", "order"], 1),
+        (["--number", "8 (916) 123-45-03"], 1),
+        (["--contact", "4"], 1),
+        (["--since", "2999-01-01"], 0),
+        (["--until", "2001-01-01T12:00+03:00"], 0),
+    ],
+)
+def test_attempts_are_chosen(ask: Any, options: list[str], count: int) -> None:
+    assert len(ask("report", "attempts", *options)) == count
+
+
+def test_what_cannot_be_chosen_is_said(dialer: Dialer, busy_home: Path) -> None:
+    assert "There is no result 'x'; allowed are" in dialer("report", "attempts", "--result", "x").stderr
+    assert dialer("report", "attempts", "--number", "12").stderr.startswith("Error: '12'")
+    assert "is no time" in dialer("report", "attempts", "--since", "yesterday").stderr
+    assert "There is no campaign 'x' (there are: first)" in dialer("report", "campaign", "x").stderr
+
+
+def test_campaign(ask: Any, dialer: Dialer) -> None:
+    [row] = ask("report", "campaign", "first")
+    assert (row["attempts"], row["talked"], row["abandoned"], row["orders"]) == (6, 2 - 1, 1, 1)
+    assert row["abandoned_share"] == 0.5
+    assert row["operator_results"] == {"order": 1}
+    assert {one["result"] for one in ask("report", "campaign", "--by", "result")} == {
+        "busy",
+        "no_answer",
+        "abandoned",
+        "talked",
+    }
+    assert ask("report", "campaign", "--by", "operator_result")[0]["operator_result"] == "order"
+    assert sum(one["attempts"] for one in ask("report", "campaign", "first", "--by", "hour")) == 6
+    text = dialer("report", "campaign", "first").stdout
+    assert (
+        text.index("abandoned_share") < text.index("How attempts ended") < text.index("What operators said")
+    )
+
+
+def test_agents(ask: Any, dialer: Dialer) -> None:
+    best, other = ask("report", "agents")
+    assert (best["agent"], best["rank"], best["orders"], best["talk_s"]) == ("boris", 1, 1, 9.0)
+    assert other["on_call_s"] > 0
+    rows = list(csv.DictReader(io.StringIO(dialer("report", "agents", "--format", "csv").stdout)))
+    assert json.loads(rows[0]["operator_results"]) == {"order": 1}
+    assert "Anna [red]" in dialer("report", "agents").stdout
+
+
+def test_recordings(ask: Any, dialer: Dialer, busy_home: Path) -> None:
+    [row] = ask("recordings", "list")
+    assert (row["length_s"], row["operator_result"], row["sha256"]) == (10.5, "order", "ab" * 32)
+    assert ask("recordings", "list", "--min-length", "11") == []
+    [missing] = ask("recordings", "list", "--missing")
+    assert missing["missing"] == "the person hung up at once"
+    assert "hung up at once" in dialer("recordings", "list", "--missing").stdout
+    path = busy_home / "recordings" / row["path"]
+    result = dialer("recordings", "path", row["attempt"])
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: The recording of {row['attempt']} should be {path}, and is not there.\n",
+    )
+    path.parent.mkdir()
+    path.touch()
+    assert dialer("recordings", "path", row["attempt"]).stdout == f"{path}\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (3, "the person hung up at once"),
+        (1, "was not answered"),
+        (5, "not finished yet"),
+        (9, "There is no attempt"),
+    ],
+)
+def test_why_there_is_no_recording(dialer: Dialer, busy_home: Path, number: int, why: str) -> None:
+    result = dialer("recordings", "path", f"a{number:020}")
+    assert result.exit_code == 1
+    assert why in result.stderr
+
+
+def test_an_attempt_is_named_by_its_id(dialer: Dialer, busy_home: Path) -> None:
+    assert dialer("recordings", "path", "../../etc/passwd").exit_code == 2
