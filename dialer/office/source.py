@@ -171,7 +171,10 @@ class Source:
             reason = "; ".join(unusable) or "no phone number"
             return Rejected(line=row.line, reason=reason, cells=tuple(cells))
         if len(phones) > 1:
-            phones = list({e164: (kind, e164) for kind, e164 in reversed(phones)}.values())[::-1]
+            first: dict[str, str] = {}
+            for kind, e164 in phones:
+                first.setdefault(e164, kind)
+            phones = [(kind, e164) for e164, kind in first.items()]
         fields = {name: _restored(text) for place, name in columns.fields if (text := cells[place])}
         if unusable:
             self.numbers_left_out += len(unusable)

@@ -111,6 +111,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     originating: bool = False
     live_calls: int = 0
     why_not: list[str] = []
+    trunks: dict[str, bool] = {}
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +189,11 @@ def _head(board: Board) -> RenderableType:
                     "yellow" if health.lag_ms > LAG_MS else "",
                 ),
                 Text(f"calls {health.live_calls}"),
+                *(
+                    _lamp(text_of(f"trunk {name}"), False)
+                    for name, is_up in health.trunks.items()
+                    if not is_up
+                ),
             ]
         )
     for line in (first, second):

@@ -153,8 +153,8 @@ def find_contacts(
         values += [number, f"{number}:"]  # ':' comes after the digits
     found = connection.execute(
         "SELECT c.id, c.list, c.name, c.key, c.added_at,"
-        " (SELECT group_concat(p.number, ', ') FROM"
-        " (SELECT number FROM phones WHERE contact = c.id ORDER BY position) p) AS numbers,"
+        " (SELECT group_concat(own.number, ', ') FROM"
+        " (SELECT number FROM phones WHERE contact = c.id ORDER BY position) own) AS numbers,"
         " (SELECT count(*) FROM attempts a WHERE a.contact = c.id) AS attempts"
         f" FROM contacts c WHERE {' AND '.join(where)} ORDER BY c.id LIMIT ?",
         [*values, min(limit, ROWS_MAX)],

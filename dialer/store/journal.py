@@ -4,6 +4,9 @@ The loop hands work to the thread through a queue and awaits the answer; nothing
 loop. Because reads that matter to decisions run on the same thread in the same order, a lead
 fetched after a save has that save's outcome.
 
+Copying the log (WAL) into the journal's file costs tens of milliseconds at a time, and SQLite would
+do it in the middle of a commit; a second thread does it instead, which no commit waits for.
+
 A failed save leaves nothing behind and raises; the floor is then told ``JournalFailed`` and
 nothing is dialed until a save succeeds.
 """
@@ -39,6 +42,10 @@ from dialer.store.writing import write
 T = TypeVar("T")
 _Job = tuple[Callable[[sqlite3.Connection], object], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 
+CHECKPOINT_S = 1.0
+"""How often the log is copied into the journal's file."""
+_LOG_PAGES_MAX = 16_000
+"""With so long a log (64 MB) something holds it open, and the writer tries to copy it after all."""
 OPEN_SQL = f"SELECT {CALL_COLUMNS} FROM attempts INDEXED BY attempts_open WHERE state <> 'ended'"
 PAGE_ROWS = 1000
 """Leads that wait, in one page of :meth:`Journal.waiting_leads`."""
@@ -75,6 +82,8 @@ class Journal:
         self._busy_s = busy_s
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._copier = threading.Thread(target=self._copy, name="journal-copier", daemon=True)
+        self._ended = threading.Event()
         self._connection: sqlite3.Connection | None = None
         self._is_closed = False
         self._is_full = False
@@ -94,6 +103,7 @@ class Journal:
         journal._thread.start()
         try:
             await journal._run(journal._connect)
+            journal._copier.start()
         except BaseException:
             await journal.close()
             raise
@@ -104,7 +114,7 @@ class Journal:
         if not self._is_closed:
             self._is_closed = True
             self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._join)
 
     async def __aenter__(self) -> Self:
         return self
@@ -228,6 +238,23 @@ class Journal:
 
     def _connect(self, _: sqlite3.Connection) -> None:
         self._connection = open_writer(self.path, busy_s=self._busy_s)
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
+
+    def _join(self) -> None:
+        self._ended.set()
+        if self._copier.is_alive():
+            self._copier.join()
+        self._thread.join()
+
+    def _copy(self) -> None:
+        copied = -1
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            while not self._ended.wait(CHECKPOINT_S):
+                if copied == self.transactions:
+                    continue
+                copied = self.transactions
+                with contextlib.suppress(sqlite3.Error):  # what fails here fails at a save too, and says so
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._is_closed:

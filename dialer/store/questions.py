@@ -209,10 +209,10 @@ def campaigns(
     that talked; ``abandoned_share``: of the people who answered.
     """
     heads = connection.execute(
-        "SELECT c.id AS campaign, c.title, c.state,"
-        " (SELECT count(*) FROM leads l WHERE l.campaign = c.id AND l.finished IS NULL) AS unfinished,"
-        " (SELECT count(*) FROM leads l WHERE l.campaign = c.id AND l.finished IS NOT NULL) AS finished"
-        " FROM campaigns c WHERE c.id = coalesce(?1, c.id) ORDER BY c.priority, c.id",
+        "SELECT camp.id AS campaign, camp.title, camp.state,"
+        " (SELECT count(*) FROM leads l WHERE l.campaign = camp.id AND l.finished IS NULL) AS unfinished,"
+        " (SELECT count(*) FROM leads l WHERE l.campaign = camp.id AND l.finished IS NOT NULL) AS finished"
+        " FROM campaigns camp WHERE camp.id = coalesce(?1, camp.id) ORDER BY camp.priority, camp.id",
         (campaign,),
     )
     rows = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import wave
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,9 +26,7 @@ TICK_S = 0.05
 
 
 def shorter(one: Reaction) -> Reaction:
-    return msgspec.structs.replace(
-        one, ring_ms=min(one.ring_ms, 700), talk_ms=1500 + one.talk_ms // 8
-    )
+    return msgspec.structs.replace(one, ring_ms=min(one.ring_ms, 700), talk_ms=1500 + one.talk_ms // 8)
 
 
 def people() -> list[Person]:
@@ -54,8 +54,8 @@ async def world(tmp_path_factory, asterisk_install) -> AsyncIterator[World]:
         yield made
 
 
-def by_number(world: World) -> dict[str, tuple[list[NetworkCall], list[dict]]]:
-    pairs: dict[str, tuple[list[NetworkCall], list[dict]]] = defaultdict(lambda: ([], []))
+def by_number(world: World) -> dict[str, tuple[list[NetworkCall], list[dict[str, Any]]]]:
+    pairs: dict[str, tuple[list[NetworkCall], list[dict[str, Any]]]] = defaultdict(lambda: ([], []))
     for call in world.calls("demo"):
         pairs[call.number][0].append(call)
     for attempt in world.attempts("demo"):
@@ -63,9 +63,11 @@ def by_number(world: World) -> dict[str, tuple[list[NetworkCall], list[dict]]]:
     return pairs
 
 
-def pairs(world: World) -> list[tuple[NetworkCall, dict]]:
+def pairs(world: World) -> list[tuple[NetworkCall, dict[str, Any]]]:
     """The network's calls, each with our attempt."""
-    return [pair for calls, attempts in by_number(world).values() for pair in zip(calls, attempts, strict=True)]
+    return [
+        pair for calls, attempts in by_number(world).values() for pair in zip(calls, attempts, strict=True)
+    ]
 
 
 def again_s(rules: Campaign, result: str) -> float | None:
@@ -106,7 +108,7 @@ async def test_nobody_is_called_twice_at_once(world):
     for somebody in world.people:
         numbers = {line.number for line in somebody.lines}
         calls = [call for call in world.calls("demo") if call.number in numbers]
-        for before, after in zip(calls, calls[1:], strict=False):
+        for before, after in pairwise(calls):
             assert before.ended_at is not None
             assert after.invited_at >= before.ended_at
 
@@ -117,7 +119,7 @@ async def test_nobody_is_called_again_before_the_rule_says(world):
     for somebody in world.people:
         numbers = {line.number for line in somebody.lines}
         calls = [call for call in world.calls("demo") if call.number in numbers]
-        for before, after in zip(calls, calls[1:], strict=False):
+        for before, after in pairwise(calls):
             wait_s = again_s(RULES, attempts[before.call_id]["result"])
             assert wait_s is not None, "called again after the conversation"
             assert before.ended_at is not None

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from dialer.core import events as ev
+from dialer.core.ids import CampaignId
 from dialer.core.values import AgentCard
 from dialer.engine.embedded import EmbeddedAsterisk, choose_ports
 from dialer.engine.house import House
@@ -88,7 +89,7 @@ async def test_a_trunk_that_is_down_costs_nobody_an_attempt_and_is_used_when_it_
         assert (await world.health())["trunks"] == {"lab": False}
         await world.sign_in()
         await world.order("demo")
-        await world.until(lambda: len(world.house.floor.desks["demo"].hopper), "leads at hand")
+        await world.until(lambda: len(world.house.floor.desks[CampaignId("demo")].hopper), "leads at hand")
         await ticks(world, 8)
         assert world.attempts() == []
         await world.start_network()
@@ -217,9 +218,7 @@ async def test_conversations_do_not_notice_that_the_event_socket_was_cut(tmp_pat
 
 async def test_with_a_full_disk_nothing_is_dialed_and_conversations_go_on(tmp_path, asterisk_install):
     people = [person(does("talks", talk_ms=2500)), person(STAYS), person(TALKS), person(TALKS)]
-    async with World(
-        tmp_path, work=[(campaign(), people)], seats=[seat("101"), seat("102")]
-    ) as world:
+    async with World(tmp_path, work=[(campaign(), people)], seats=[seat("101"), seat("102")]) as world:
         await world.sign_in()
         await world.order("demo")
         await world.attempt("demo", 0, state="connected")
@@ -232,14 +231,17 @@ async def test_with_a_full_disk_nothing_is_dialed_and_conversations_go_on(tmp_pa
         health = await world.until_health(lambda one: not one["journal_ok"], "the failure to be shown")
         assert any("journal" in reason for reason in health["why_not"])
         await world.until(
-            lambda: world.house.floor.agents["op101"].state == "ready"
-            or world.house.floor.agents["op102"].state == "ready",
+            lambda: (
+                world.house.floor.agents["op101"].state == "ready"
+                or world.house.floor.agents["op102"].state == "ready"
+            ),
             "an operator to be free",
         )
         await ticks(world, 8)
         assert len(world.network.calls()) == 2
         assert {attempt["state"] for attempt in world.attempts()} == {"connected"}, "nothing was written"
-        busy = next(one for one in world.house.floor.calls.values())
+        (busy,) = world.house.floor.calls.values()
+        assert busy.agent is not None
         await world.phone(busy.agent.removeprefix("op")).keys("*45")
         await world.until(lambda: not world.house.floor.calls, "the operator to end the other conversation")
 
@@ -316,7 +318,10 @@ async def test_what_is_applied_while_the_engine_runs_holds_at_once(tmp_path, ast
     somebody = person(TALKS)
     new = seat("142", campaigns=("new",))
     async with World(
-        tmp_path, work=[(campaign("old"), [somebody])], seats=[seat("101")], parts=frozenset({"network", "house"})
+        tmp_path,
+        work=[(campaign("old"), [somebody])],
+        seats=[seat("101")],
+        parts=frozenset({"network", "house"}),
     ) as world:
         connection = open_writer(world.home / "journal.sqlite3")
         now = time.time()

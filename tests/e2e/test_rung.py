@@ -41,7 +41,10 @@ async def world(tmp_path_factory, asterisk_install) -> AsyncIterator[World]:
         (campaign("next", wait_s=12.0, agent_ring_s=1.5), [person(STAYS)]),
         (campaign("nobody", wait_s=1.0, agent_ring_s=1.5), [person(STAYS)]),
         (campaign("rejected", wait_s=1.0), [person(STAYS)]),
-        (campaign("unplugged", ring_agent="at_dial", wait_s=1.0, agent_ring_s=1.5), [person(does("waits", ring_ms=2500))]),
+        (
+            campaign("unplugged", ring_agent="at_dial", wait_s=1.0, agent_ring_s=1.5),
+            [person(does("waits", ring_ms=2500))],
+        ),
         (campaign("hung-up", wait_s=1.0), [person(does("waits", ring_ms=2500))]),
         (campaign("done"), [person(STAYS)]),
     ]

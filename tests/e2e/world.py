@@ -73,9 +73,7 @@ async def until(
         await asyncio.sleep(0.02)
 
 
-def free_ports(
-    count: int, span: range, *, tcp: bool = True, udp: bool = True, even: bool = False
-) -> int:
+def free_ports(count: int, span: range, *, tcp: bool = True, udp: bool = True, even: bool = False) -> int:
     """The first of *count* free ports in a row within *span*."""
     rng = random.SystemRandom()
     for _ in range(200):
@@ -106,7 +104,9 @@ def person(*lines: Reaction | Sequence[Reaction], voice: int = 0) -> Person:
     return Person(
         name=f"Person {voice}",
         voice=voice,
-        lines=tuple(Line(kind=f"kind{place}", number=number(), plan=plan) for place, plan in enumerate(plans)),
+        lines=tuple(
+            Line(kind=f"kind{place}", number=number(), plan=plan) for place, plan in enumerate(plans)
+        ),
     )
 
 
@@ -357,7 +357,9 @@ class World:
             "SELECT * FROM attempts WHERE ?1 IS NULL OR campaign = ?1 ORDER BY created_at, rowid", name
         )
 
-    async def attempt(self, name: str, place: int = 0, within_s: float = 15.0, **wanted: Any) -> dict[str, Any]:
+    async def attempt(
+        self, name: str, place: int = 0, within_s: float = 15.0, **wanted: Any
+    ) -> dict[str, Any]:
         """The campaign's attempt number *place*, once its columns are as *wanted*."""
 
         def found() -> dict[str, Any] | None:
@@ -369,9 +371,10 @@ class World:
 
         what = f"attempt {place} of {name} with {wanted}"
         try:
-            return await self.until(found, what, within_s)
+            one: dict[str, Any] = await self.until(found, what, within_s)
         except AssertionError as failure:
             raise AssertionError(f"{failure}; there is {self.attempts(name)}") from None
+        return one
 
     def state(self, name: str) -> str:
         return str(self.rows("SELECT state FROM campaigns WHERE id = ?", name)[0]["state"])
@@ -399,7 +402,7 @@ class World:
     def recording(self, attempt: str) -> Path:
         (row,) = self.rows("SELECT path, missing FROM recordings WHERE attempt = ?", attempt)
         assert row["path"], row["missing"]
-        return self.home / "recordings" / row["path"]
+        return self.home / "recordings" / str(row["path"])
 
     async def channels(self) -> list[str]:
         """What lives in Asterisk, as it says itself."""

@@ -132,9 +132,16 @@ def test_the_engine_is_down() -> None:
 
 
 def test_why_nothing_is_dialed() -> None:
-    ill = Health(pbx_connected=False, journal_ok=True, why_not=["Asterisk is not connected"])
+    ill = Health(
+        pbx_connected=False,
+        journal_ok=True,
+        why_not=["Asterisk is not connected"],
+        trunks={"north": False, "south": True},
+    )
     text = drawn(msgspec.structs.replace(board(), health=ill))
     assert "✖ Asterisk" in text
+    assert "✖ trunk north" in text
+    assert "south" not in text
     assert "not dialing: Asterisk is not connected" in text
 
 

@@ -237,3 +237,50 @@ def test_every_dependency_has_its_line() -> None:
     names = re.findall(r"^([\w-]+)", wanted, re.MULTILINE)
     rows = re.findall(r"^\| ([\w-]+) \|", (DOCS / "dependencies.md").read_text(), re.MULTILINE)
     assert set(names) <= set(rows)
+
+
+def test_names_in_the_architecture_are_the_code_s() -> None:
+    text = _prose(DOCS / "architecture.md")
+    classes = {
+        name: module
+        for module in _MODULES
+        for name in re.findall(
+            r"^class (\w+)", Path(str(importlib.import_module(module).__file__)).read_text(), re.MULTILINE
+        )
+    }
+    seen = 0
+    for code in _CODE.findall(text):
+        full = re.match(r"(?:dialer\.)?((?:core|engine|pbx|store|timers|office|lab)\.[\w.]+)\Z", code)
+        short = re.match(r"([A-Z]\w+)\.(\w+)\Z", code)
+        if full:
+            _resolve("dialer." + full[1])
+        elif short:
+            _resolve(f"{classes[short[1]]}.{short[1]}.{short[2]}")
+        seen += bool(full or short)
+    assert seen > 40
+
+
+_MODULES = (
+    "dialer.core.floor",
+    "dialer.core.state",
+    "dialer.engine.loop",
+    "dialer.engine.house",
+    "dialer.engine.dispatcher",
+    "dialer.pbx.client",
+    "dialer.store.journal",
+    "dialer.timers.timers",
+)
+
+
+def _resolve(path: str) -> object:
+    """What the dotted *path* names: a module, or something in one (or in its class)."""
+    parts = path.split(".")
+    for length in range(len(parts), 1, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[length:]:
+            found = getattr(found, name)
+        return found
+    raise AssertionError(f"there is no {path}")

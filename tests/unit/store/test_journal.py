@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -290,3 +291,24 @@ async def test_what_is_saved_outlives_the_engine(
     assert loaded.campaigns[0].state is CampaignState.RUNNING
     assert loaded.next_due == {"spring": 700.0}
     assert [trunk.id for trunk in loaded.trunks] == ["north"]
+
+
+async def test_the_log_is_copied_beside_the_writer(
+    path: Path, db: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialer.store.journal.CHECKPOINT_S", 0.01)
+
+    def is_in_the_file_itself() -> bool:
+        copy = tmp_path / "copy.sqlite3"
+        copy.write_bytes(path.read_bytes())
+        try:
+            with closing(sqlite3.connect(copy)) as connection:
+                return bool(connection.execute("SELECT count(*) FROM events WHERE at = 77.0").fetchone()[0])
+        except sqlite3.Error:  # nothing of it is there yet
+            return False
+
+    async with await Journal.open(path) as journal:
+        await journal.save([Ticked(at=77.0)])
+        async with asyncio.timeout(10):
+            while not is_in_the_file_itself():
+                await asyncio.sleep(0.01)

@@ -205,16 +205,7 @@ def watched(path: Any, day: sqlite3.Connection) -> Iterator[Watched]:
     connection.close()
 
 
-SMALL = (
-    "SCAN c",
-    "SCAN campaigns",
-    "SCAN agents",
-    "SCAN l",
-    "CO-ROUTINE",
-    "COMPOUND",
-    "LEFT-MOST",
-    "UNION ALL",
-)
+SMALL = ("SCAN camp", "SCAN agents", "SCAN l", "SCAN own", "CO-ROUTINE", "COMPOUND", "LEFT-MOST", "UNION ALL")
 """Tables of a few rows (campaigns, agents, lists) may be read whole."""
 
 
