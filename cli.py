@@ -45,11 +45,18 @@ def main(home: Path | None) -> None:
 @click.argument("folder", type=FOLDER)
 @click.option("--region", default="RU", show_default=True, help="Country of numbers without a country code.")
 @click.option("--language", default="en", show_default=True, help="Of prompts and pages: en, ru or zh.")
-def init(folder: Path, region: str, language: str) -> None:
+@click.option(
+    "--sip-port",
+    type=click.IntRange(0, 65535),
+    default=5060,
+    show_default=True,
+    help="Where phones find the embedded Asterisk; 0: a free one at each start.",
+)
+def init(folder: Path, **settings: Any) -> None:
     """Make a home folder: settings, secrets, an example trunk and campaign. Overwrites nothing."""
     from dialer.office.setup import describe, make_home
 
-    click.echo(describe(make_home(folder, region=region, language=language)))
+    click.echo(describe(make_home(folder, **settings)))
 
 
 @main.command()
@@ -197,7 +204,7 @@ def contacts_lists(home: Path, as_format: str) -> None:
 
 
 @contacts.command("show")
-@click.argument("contact", type=click.IntRange(1))
+@click.argument("contact")
 @click.option(
     "--format",
     "as_format",
@@ -207,8 +214,8 @@ def contacts_lists(home: Path, as_format: str) -> None:
     help="How to print it.",
 )
 @with_home
-def contacts_show(home: Path, contact: int, as_format: str) -> None:
-    """Everything known of one person, by the number in the listing."""
+def contacts_show(home: Path, contact: str, as_format: str) -> None:
+    """Everything known of one person, by the id in the listing, or by a whole telephone number."""
     from dialer.office.people import show_contact
 
     show_contact(home, contact, as_format)
@@ -329,22 +336,26 @@ def agent() -> None:
 @click.option(
     "--leg",
     type=click.Choice(["parked", "rung"]),
-    default="parked",
-    show_default=True,
-    help="parked: stays on the line between calls; rung: is called for each call.",
+    help="parked (of a new operator): stays on the line between calls; rung: is called for each call.",
 )
 @click.option(
     "--campaign", "campaigns", multiple=True, type=NAME, help="Only this campaign's calls; repeatable."
 )
-@click.option("--title", default="", help="The operator's name for people.")
+@click.option("--every-campaign", is_flag=True, help="The calls of all campaigns (as a new operator).")
+@click.option("--title", help="The operator's name for people.")
 @click.option("--new-secret", is_flag=True, help="Make a new SIP password; the phone must be given it.")
 @click.option("--show-secret", is_flag=True, help="Print the SIP password.")
 @with_home
-def agent_add(home: Path, name: str, show_secret: bool, **card: Any) -> None:
-    """Add an operator, or change one, and make the SIP password of the phone."""
+def agent_add(
+    home: Path, name: str, show_secret: bool, campaigns: tuple[str, ...], every_campaign: bool, **card: Any
+) -> None:
+    """Add an operator and make the SIP password of the phone; or change what is given of one."""
     from dialer.office.orders import add_agent
 
-    click.echo(add_agent(home, name, **card).describe(show_secret=show_secret))
+    if every_campaign and campaigns:
+        raise click.UsageError("--campaign and --every-campaign exclude each other.")
+    chosen = campaigns if campaigns or every_campaign else None
+    click.echo(add_agent(home, name, campaigns=chosen, **card).describe(show_secret=show_secret))
 
 
 @agent.command("list")

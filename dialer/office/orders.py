@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -75,7 +75,7 @@ def apply_campaigns(home: Path, paths: Sequence[Path]) -> str:
     return "\n".join([*said, _tell(home)])
 
 
-def set_campaign(home: Path, name: str, assignments: Iterable[tuple[str, str]]) -> str:
+def set_campaign(home: Path, name: str, assignments: Sequence[tuple[str, str]]) -> str:
     """Change settings of an applied campaign by their paths in its file. All or none.
 
     Raises BadFile (a setting that the schema refuses), StoreError, HalfDone.
@@ -85,7 +85,8 @@ def set_campaign(home: Path, name: str, assignments: Iterable[tuple[str, str]]) 
         for path, text in assignments:
             campaign = files.set_in_campaign(campaign, path, text)
         settings.apply_campaign(connection, campaign, time.time())
-    return _tell(home)
+    said = [f"Campaign {name}: {path} = {text}." for path, text in assignments]
+    return "\n".join([*said, _tell(home)])
 
 
 def order_campaign(home: Path, name: str, order: Literal["start", "pause", "resume", "stop"]) -> str:
@@ -151,27 +152,32 @@ def add_agent(
     name: str,
     phone: str,
     *,
-    leg: Literal["parked", "rung"] = "parked",
-    campaigns: Sequence[str] = (),
-    title: str = "",
+    leg: Literal["parked", "rung"] | None = None,
+    campaigns: Sequence[str] | None = None,
+    title: str | None = None,
     new_secret: bool = False,
 ) -> AddedAgent:
     """Keep an operator's card and see to it that the phone has a SIP password.
 
-    A password that the phone has is kept, unless it shall be renewed.
+    What is None stays as it is for an operator who is known; a new one is parked, works for every
+    campaign (*campaigns* empty), and has the short name for a name. A password that the phone has is
+    kept, unless it shall be renewed.
 
     Raises StoreError (the phone is another's, an unknown campaign), BadFile (the secrets), HalfDone.
     """
-    card = AgentCard(
-        id=AgentId(name),
-        name=title or name,
-        phone=phone,
-        leg=leg,
-        campaigns=tuple(CampaignId(one) for one in campaigns),
-    )
+    changes: dict[str, Any] = {"phone": phone}
+    if leg is not None:
+        changes["leg"] = leg
+    if campaigns is not None:
+        changes["campaigns"] = tuple(CampaignId(one) for one in campaigns)
+    if title is not None:
+        changes["name"] = title
     known = files.load_secrets(home).phone(phone)
     secret = files.new_secret() if new_secret or not known else known
     with _store(home) as connection:
+        cards = {stored.card.id: stored.card for stored in settings.load_agents(connection)}
+        before = cards.get(AgentId(name)) or AgentCard(id=AgentId(name), name=name, phone=phone)
+        card = msgspec.structs.replace(before, **changes)
         is_changed = settings.add_agent(connection, card)
     if secret != known:
         files.add_secret(home, "phones", phone, secret)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -19,6 +20,7 @@ from dialer.store import contacts as store
 from dialer.store import files
 from dialer.store.connect import open_reader, open_writer
 from dialer.store.contacts import ImportCounts
+from dialer.store.errors import NotInStore
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,10 +81,14 @@ def list_contacts(home: Path, as_format: str, **chosen: Any) -> None:
         tables.show(store.find_contacts(connection, **chosen), as_format)
 
 
-def show_contact(home: Path, contact: int, as_format: str) -> None:
-    """Print everything known of one person. Raises StoreError."""
-    with closing(open_reader(files.load_system(home).journal)) as connection:
-        found = store.show_contact(connection, ContactId(contact))
+def show_contact(home: Path, contact: str, as_format: str) -> None:
+    """Print everything known of one person: by id, or by a telephone number in any form.
+
+    Raises StoreError, also when several persons have the number.
+    """
+    system = files.load_system(home)
+    with closing(open_reader(system.journal)) as connection:
+        found = store.show_contact(connection, _contact_id(connection, contact, system.region))
     if as_format == "json":
         tables.show([found], "json")
         return
@@ -91,6 +97,20 @@ def show_contact(home: Path, contact: int, as_format: str) -> None:
     tables.show([{"fact": key, "value": tables.printable(key, value)} for key, value in facts.items()])
     for title, rows in parts.items():
         tables.show(rows, title=title)
+
+
+def _contact_id(connection: sqlite3.Connection, text: str, region: str) -> ContactId:
+    number = Numbers(region).accept(text) if len(text) > len("1000000000") or not text.isdecimal() else None
+    if number is None and text.isdecimal():
+        return ContactId(int(text))
+    known = [row["id"] for row in store.find_contacts(connection, number=number)] if number else []
+    if not known:
+        raise NotInStore(f"There is no contact {text}: neither an id nor the number of anybody.")
+    if len(known) > 1:
+        raise NotInStore(
+            f"{number} is of several contacts: {', '.join(map(str, known))}. Choose one by its id."
+        )
+    return ContactId(known[0])
 
 
 def _how(system: files.SystemSettings, options: ImportOptions) -> dict[str, Any]:

@@ -28,12 +28,15 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     is_new: bool
 
 
-def make_home(home: Path, *, region: str = "RU", language: str = "en") -> list[Made]:
+def make_home(home: Path, *, region: str = "RU", language: str = "en", sip_port: int = 0) -> list[Made]:
     """Make what is missing of the home folder *home*; what is there stays as it is.
+
+    *sip_port*: of the embedded Asterisk; 0: another free one at each start, which no phone can know.
 
     Raises BadFile (an unusable region or language), OSError, StoreError (the journal).
     """
-    settings = commented("system", {"region": region, "language": language})
+    ports = {"sip": sip_port} if sip_port else {}
+    settings = commented("system", {"region": region, "language": language, "ports": ports})
     documents.parse(settings, "the new obzvon.toml", "system")
     made = [_folder(home)] + [_folder(home / name) for name in FOLDERS]
     secrets = {"ari": files.new_secret(), "phones": {}, "trunks": {}}

@@ -223,7 +223,7 @@ async def test_told_to_leave_it_lets_conversations_end_and_places_no_call(tmp_pa
                 await process.wait()
         assert process.returncode == 0
         (attempt,) = world.attempts()
-        assert attempt["result"] == "talked"
+        assert (attempt["result"], attempt["ending"]) == ("talked", "operator")
         assert world.recording(attempt["attempt"]).exists()
         assert len(world.network.calls()) == 1
         for note in ("asterisk/run/obzvon.json", "redis/obzvon.json"):

@@ -260,7 +260,10 @@ def test_an_operator_gets_a_phone_and_a_hidden_secret(dialer: Dialer, home: Path
     dialer("agent", "add", "anna", "--phone", "101", "--new-secret")
     assert files.load_secrets(home, {}).phone("101") != secret
     [row] = json.loads(dialer("agent", "list", "--format", "json").stdout)
-    assert (row["id"], row["phone"], row["leg"], row["campaigns"]) == ("anna", "101", "parked", [])
+    assert (row["id"], row["name"], row["leg"], row["campaigns"]) == ("anna", "Анна", "rung", ["first"])
+    dialer("agent", "add", "anna", "--phone", "102", "--leg", "parked", "--every-campaign")
+    [row] = json.loads(dialer("agent", "list", "--format", "json").stdout)
+    assert (row["phone"], row["name"], row["leg"], row["campaigns"]) == ("102", "Анна", "parked", [])
 
 
 def test_a_card_that_contradicts_another_leaves_no_secret(dialer: Dialer, home: Path) -> None:

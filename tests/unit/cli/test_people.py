@@ -66,6 +66,9 @@ def test_one_person_is_shown_whole(dialer: Dialer, people: Path) -> None:
     for part in ("field Город", "Москва", "phones", "leads", "attempts: nothing"):
         assert part in text
     assert dialer("contacts", "show", "99").stderr == "Error: There is no contact 99.\n"
+    number = shown["phones"][0]["number"]
+    assert json.loads(dialer("contacts", "show", number, "--format", "json").stdout) == [shown]
+    assert "neither an id nor the number" in dialer("contacts", "show", "+79990000000").stderr
 
 
 def test_the_running_engine_is_told(dialer: Dialer, people: Path, engine: Any) -> None:

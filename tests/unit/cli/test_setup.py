@@ -25,6 +25,11 @@ def test_what_is_made_can_be_used(tmp_path: Path) -> None:
     assert len(files.load_secrets(home, {}).ari) >= 20
 
 
+def test_phones_may_be_given_a_port_that_stays(tmp_path: Path) -> None:
+    setup.make_home(tmp_path, sip_port=5070)
+    assert files.load_system(tmp_path).ports.sip == 5070
+
+
 def test_what_is_made_is_private(home: Path) -> None:
     for path in [home, *home.rglob("*")]:
         others = stat.S_IMODE(path.stat().st_mode) & 0o077
