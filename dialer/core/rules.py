@@ -96,6 +96,9 @@ def classify(call: Call, cause: int | None, tech_cause: int | None) -> Result:
         return Result.ABANDONED
     if cause is None and tech_cause is None:
         return Result.NO_ANSWER if call.ending and call.rang_at is not None else Result.LOST
+    if cause == 0 and not tech_cause:
+        # The person's own BYE, which only follows an answer: they hung up before the channel was ours.
+        return Result.ABANDONED
     told = _told(cause, tech_cause)
     # Our own cancel ends a call in several words; only a plain refusal that crossed it says more.
     return told if told in _REFUSALS or not call.ending else Result.NO_ANSWER

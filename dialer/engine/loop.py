@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dialer.core import events as ev
 from dialer.core.commands import AnyCommand, FetchLeads, Originate, SaveCall
 from dialer.core.floor import Floor
-from dialer.core.values import CallState
+from dialer.core.values import CallState, Result
 from dialer.engine.dispatcher import Dispatcher
 from dialer.engine.identity import Clock
 from dialer.engine.recordings import Recordings
@@ -127,7 +127,8 @@ class Engine:
             if isinstance(command, SaveCall) and command.call.state is CallState.ENDED:
                 call = command.call
                 desk = self.floor.desks.get(call.campaign)
-                is_over = isinstance(event, ev.ContactHungUp) and call.answered_at is not None
+                was_answered = call.answered_at is not None or call.result is Result.ABANDONED
+                is_over = isinstance(event, ev.ContactHungUp) and was_answered
                 # What was found ended may have been answered while we were away.
                 is_over = is_over or isinstance(event, ev.PbxConnected)
                 if is_over and (desk is None or desk.campaign.record):

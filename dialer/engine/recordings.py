@@ -100,7 +100,9 @@ class Recordings:
                 size, digest = await asyncio.to_thread(wrap, raw)
             except (OSError, ValueError) as error:
                 reason = f"{type(error).__name__}: {error}"
-                log.error("A recording is missing", extra={"action": "record", "attempt": call.attempt})
+                # Who hangs up at once may be gone before the first sound; a conversation is not.
+                level = logging.WARNING if call.connected_at is None else logging.ERROR
+                log.log(level, "A recording is missing", extra={"action": "record", "attempt": call.attempt})
                 self._inbox.put(ev.RecordingMissing(at=self._clock(), attempt=call.attempt, reason=reason))
                 if isinstance(error, ValueError):  # there is nothing in it that could be lost
                     await asyncio.to_thread(raw.unlink, True)

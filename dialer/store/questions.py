@@ -212,7 +212,7 @@ def campaigns(
         "SELECT camp.id AS campaign, camp.title, camp.state,"
         " (SELECT count(*) FROM leads l WHERE l.campaign = camp.id AND l.finished IS NULL) AS unfinished,"
         " (SELECT count(*) FROM leads l WHERE l.campaign = camp.id AND l.finished IS NOT NULL) AS finished"
-        " FROM campaigns camp WHERE camp.id = coalesce(?1, camp.id) ORDER BY camp.priority, camp.id",
+        " FROM campaigns camp WHERE camp.id = coalesce(?, camp.id) ORDER BY camp.priority, camp.id",
         (campaign,),
     )
     rows = []
@@ -315,7 +315,7 @@ def agents(
     end = at if until is None else min(at, until)
     rows = []
     for identity, name in connection.execute(
-        "SELECT id, name FROM agents WHERE id = coalesce(?1, id) ORDER BY id", (agent,)
+        "SELECT id, name FROM agents WHERE id = coalesce(?, id) ORDER BY id", (agent,)
     ).fetchall():
         calls, talk_s = connection.execute(
             f"SELECT count(*), coalesce(sum({_TALK}), 0) FROM attempts a WHERE a.agent = ?"
@@ -363,11 +363,11 @@ def _time_in_states(
     out unless it still lasts (an agent may stay signed out for weeks, but in no other state)."""
     spent = dict.fromkeys(AgentState, 0.0)
     found = connection.execute(
-        "SELECT state, began_at, coalesce(ended_at, ?1) FROM agent_states"
-        " WHERE agent = ?2 AND began_at >= ?3 AND began_at < ?1"
-        " UNION ALL SELECT state, began_at, ?1 FROM agent_states"
-        " WHERE agent = ?2 AND ended_at IS NULL AND began_at < ?3",
-        (end, agent, since - _DAY_S),
+        "SELECT state, began_at, coalesce(ended_at, :end) FROM agent_states"
+        " WHERE agent = :agent AND began_at >= :early AND began_at < :end"
+        " UNION ALL SELECT state, began_at, :end FROM agent_states"
+        " WHERE agent = :agent AND ended_at IS NULL AND began_at < :early",
+        {"agent": agent, "early": since - _DAY_S, "end": end},
     )
     for state, began_at, ended_at in found:
         spent[AgentState(state)] += max(0.0, min(ended_at, end) - max(began_at, since))

@@ -103,10 +103,19 @@ def apply_campaign(connection: sqlite3.Connection, campaign: Campaign, at: float
         if changed:
             connection.execute(
                 "INSERT INTO campaigns (id, title, mode, priority, trunk, settings, state, state_at, applied_at)"
-                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'new', ?7, ?7) ON CONFLICT (id) DO UPDATE"
+                " VALUES (?, ?, ?, ?, ?, ?, 'new', ?, ?) ON CONFLICT (id) DO UPDATE"
                 " SET title = excluded.title, mode = excluded.mode, priority = excluded.priority,"
                 " trunk = excluded.trunk, settings = excluded.settings, applied_at = excluded.applied_at",
-                (campaign.id, campaign.title, campaign.mode, campaign.priority, campaign.trunk, settings, at),
+                (
+                    campaign.id,
+                    campaign.title,
+                    campaign.mode,
+                    campaign.priority,
+                    campaign.trunk,
+                    settings,
+                    at,
+                    at,
+                ),
             )
         if row is None:
             connection.execute(

@@ -121,9 +121,9 @@ def _save_campaign_state(connection: sqlite3.Connection, save: SaveCampaignState
         "UPDATE campaigns SET state = ?, state_at = ? WHERE id = ?", (save.state, save.at, save.campaign)
     )
     connection.execute(
-        "INSERT INTO campaign_states (campaign, state, at) SELECT ?1, ?2, ?3 WHERE NOT EXISTS"
-        " (SELECT 1 FROM campaign_states WHERE campaign = ?1 AND at = ?3 AND state = ?2)",
-        (save.campaign, save.state, save.at),
+        "INSERT INTO campaign_states (campaign, state, at) SELECT :campaign, :state, :at WHERE NOT EXISTS"
+        " (SELECT 1 FROM campaign_states WHERE campaign = :campaign AND at = :at AND state = :state)",
+        {"campaign": save.campaign, "state": save.state, "at": save.at},
     )
 
 
@@ -133,24 +133,17 @@ def _save_recording(connection: sqlite3.Connection, event: RecordingStored | Rec
     if isinstance(event, RecordingStored):
         connection.execute(
             "INSERT INTO recordings (attempt, path, started_at, length_s, size_bytes, sha256, missing, noted_at)"
-            " SELECT ?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7 WHERE EXISTS (SELECT 1 FROM attempts WHERE attempt = ?1)"
+            " SELECT :attempt, :path, :started_at, :length_s, :size_bytes, :sha256, NULL, :at"
+            " WHERE EXISTS (SELECT 1 FROM attempts WHERE attempt = :attempt)"
             " ON CONFLICT (attempt) DO UPDATE SET path = excluded.path, started_at = excluded.started_at,"
             " length_s = excluded.length_s, size_bytes = excluded.size_bytes, sha256 = excluded.sha256,"
             " missing = NULL, noted_at = excluded.noted_at",
-            (
-                event.attempt,
-                event.path,
-                event.started_at,
-                event.length_s,
-                event.size_bytes,
-                event.sha256,
-                event.at,
-            ),
+            msgspec.structs.asdict(event),
         )
     else:
         connection.execute(
             "INSERT INTO recordings (attempt, missing, noted_at)"
-            " SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM attempts WHERE attempt = ?1)"
+            " SELECT :attempt, :reason, :at WHERE EXISTS (SELECT 1 FROM attempts WHERE attempt = :attempt)"
             " ON CONFLICT (attempt) DO NOTHING",
-            (event.attempt, event.reason, event.at),
+            msgspec.structs.asdict(event),
         )

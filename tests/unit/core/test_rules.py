@@ -56,6 +56,9 @@ def a_call(of: Lead, result: Result | None = None, *, phone: int = 0, **changes:
         (3, None, Result.NO_ROUTE),
         (27, 502, Result.NO_ROUTE),
         (0, 488, Result.NO_ROUTE),
+        # the person's BYE: they answered, and hung up before we were told of the answer
+        (0, None, Result.ABANDONED),
+        (0, 0, Result.ABANDONED),
         (16, None, Result.NO_ROUTE),
         (20, 480, Result.NO_ANSWER),
         # 480 is said of much; a cause that says more goes before it

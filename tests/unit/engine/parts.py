@@ -12,7 +12,7 @@ import msgspec
 from dialer.core import events as ev
 from dialer.core.commands import AnyCommand, ClearTimer, SaveCall, SetTimer
 from dialer.core.ids import AttemptId, CampaignId, LeadId, PhoneId, TrunkId
-from dialer.core.values import Call, CallState, Campaign, Lead, Trunk
+from dialer.core.values import Call, CallState, Campaign, Lead, Result, Trunk
 from dialer.engine.identity import Clock
 from dialer.pbx.inbox import Inbox
 
@@ -53,7 +53,7 @@ def ended(serial: int = 1, **changes: Any) -> Call:
         "state": CallState.ENDED,
         "answered_at": 1_700_000_005.0,
         "ended_at": 1_700_000_009.0,
-        "result": "talked",
+        "result": Result.TALKED,
     }
     return call(serial, **(settings | changes))
 

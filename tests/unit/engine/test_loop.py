@@ -11,7 +11,7 @@ import pytest
 from dialer.core import events as ev
 from dialer.core.commands import FetchLeads, HangUp, Originate, SaveCall, SaveLead, SetTimer
 from dialer.core.ids import ChannelId, LeadId
-from dialer.core.values import CallState
+from dialer.core.values import CallState, Result
 from dialer.engine import loop
 from dialer.engine.loop import Engine
 from tests.unit.engine.parts import (
@@ -189,9 +189,15 @@ async def test_an_answered_call_that_ended_has_its_recording_finished_once(rig, 
     assert rig.shelf.finished == [ended(1)]
 
 
+async def test_a_person_who_hung_up_before_we_knew_of_the_answer_was_recorded_all_the_same(rig):
+    gone = ended(1, answered_at=None, result=Result.ABANDONED)
+    await rig.decide(rig.floor.on(ev.ContactHungUp(at=2.0, attempt=attempt(1), cause=0), SaveCall(call=gone)))
+    assert rig.shelf.finished == [gone]
+
+
 async def test_what_was_never_answered_has_no_recording_unless_nobody_watched(rig):
-    busy = ended(1, answered_at=None, result="busy")
-    lost = ended(2, answered_at=None, result="lost")
+    busy = ended(1, answered_at=None, result=Result.BUSY)
+    lost = ended(2, answered_at=None, result=Result.LOST)
     await rig.decide(
         rig.floor.on(ev.ContactHungUp(at=2.0, attempt=attempt(1), cause=17), SaveCall(call=busy)),
         rig.floor.on(ev.PbxConnected(at=3.0), SaveCall(call=lost)),
