@@ -40,14 +40,21 @@ PROFILE_LINES = 30
     type=click.FloatRange(1, 60),
     default=measures.SECONDS,
     show_default=True,
-    help="Window of a run at full rate; runs at a given rate take two or three times as long.",
+    help="How long to measure; a run takes two or three times as long.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 20),
+    default=measures.ROUNDS,
+    show_default=True,
+    help="How often bare client and engine take turns at full rate, and a list is imported.",
 )
 @click.option(
     "--agents",
     type=click.IntRange(20, 500),
-    default=240,
+    default=measures.AGENTS,
     show_default=True,
-    help="At most so many operators; how many work is found out.",
+    help="At most so many operators; how many can be served is found out.",
 )
 @click.option("--record", is_flag=True, help="Record all calls, in both halves.")
 @click.option(
@@ -66,6 +73,7 @@ def main(
     names: tuple[str, ...],
     json_file: Path | None,
     seconds: float,
+    rounds: int,
     agents: int,
     record: bool,
     bare_tones: bool,
@@ -83,6 +91,7 @@ def main(
         made.mkdir(mode=0o700, parents=True)
     settings = Settings(
         seconds=seconds,
+        rounds=rounds,
         agents_max=agents,
         record=record,
         with_tones=bare_tones,
@@ -125,13 +134,14 @@ async def _bench(names: tuple[str, ...], settings: Settings, folder: Path) -> di
                     if name in names:
                         found.append(await measure(runs))
         if "import" in names:
-            found.append(await measures.importing(folder, _say))
+            found.append(await measures.importing(folder, _say, settings.rounds))
     facts["load_after"] = machine.load()
     return {
         "obzvon": __version__,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": {
             "seconds": settings.seconds,
+            "rounds": settings.rounds,
             "agents_max": settings.agents_max,
             "record": settings.record,
             "bare_tones": settings.with_tones,

@@ -22,14 +22,11 @@ import msgspec
 APP = "obzvon"
 TRUNK = "lab"
 CALLER_ID = "+74950000000"
-RAMP = (12, 30, 50, 80, 120, 180, 270, 400)
-"""How many operators work at each step of the search for the highest rate."""
-RAMP_GAIN = 1.02
-RAMP_PATIENCE = 2
-"""Steps in a row that bring less than this gain, and the search is over."""
-RAMP_NEAR = 0.95
-RAMP_FAILED = 0.02
-"""With more calls than this that are not bridged a step is too high."""
+RAMP = (54, 80, 120, 180, 270, 400)
+"""How many operators work at each step of the search for the highest rate. The steps are close enough that at
+one of them the operators suffice, and yet people are joined before they hang up."""
+FAILED_MAX = 0.05
+"""With more calls than this that are not bridged a step is too high, and the search is over."""
 WAIT_S = 30.0
 """What ought to happen in a moment has happened by then, or something is wrong."""
 END_S = 15.0
@@ -39,8 +36,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One run. *rate*: calls placed a second, None: as many as the operators take.
 
-    *warm_s* passes before *window_s* is measured. *is_ramp*: more and more operators begin to work, until that
-    brings no more calls or all *agents* work; *warm_s* and *window_s* are then those of one step.
+    *warm_s* passes before *window_s* is measured. *is_ramp*: more and more operators begin to work, until
+    people are not joined in time or all *agents* work; *warm_s* and *window_s* are then those of one step.
     *with_tones*: the bare client plays the operators what the engine plays them. *processes*: whose time is
     counted, by name. *profile*: where the engine's profile goes (it slows the engine down), empty: none is taken.
     """
@@ -102,6 +99,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     window: Counts
     waits_ms: list[float]
     failed: dict[str, int] = {}
+    steps: dict[int, float] = {}
+    """Of a ramp: calls a second at each number of operators."""
     unfinished: int = 0
     """Calls that were still there :data:`END_S` after the last one was placed."""
     broken: int = 0
@@ -208,29 +207,23 @@ async def until_ended(live: Callable[[], int]) -> int:
 async def window_or_ramp(
     plan: Plan, work: Callable[[int], None], window: Callable[[float], Awaitable[Outcome]]
 ) -> Outcome:
-    """What *plan* wants measured: of a ramp, the step that :func:`knee` finds. *work* lets so many operators
-    work from now on, *window* measures what happens in so many seconds.
+    """What *plan* wants measured: of a ramp, the best step. *work* lets so many operators work from now on,
+    *window* measures what happens in so many seconds.
     """
     steps: list[Outcome] = []
     for operators in (*(step for step in RAMP if step < plan.agents and plan.is_ramp), plan.agents):
         work(operators)
         await asyncio.sleep(plan.warm_s)
         steps.append(await window(plan.window_s))
-        if is_over(steps):
+        if steps[-1].failed_share > FAILED_MAX:
             break
-    return knee(steps)
+    return best(steps)
 
 
-def is_over(steps: Sequence[Outcome]) -> bool:
-    """Whether more operators than in the last of *steps* would bring nothing."""
-    last = steps[-RAMP_PATIENCE:]
-    most = max((one.calls_per_s for one in steps[:-RAMP_PATIENCE]), default=None)
-    has_no_gain = most is not None and all(one.calls_per_s < RAMP_GAIN * most for one in last)
-    return steps[-1].failed_share > RAMP_FAILED or has_no_gain
-
-
-def knee(steps: Sequence[Outcome]) -> Outcome:
-    """The step of fewest operators that comes near to the highest rate."""
-    good = [one for one in steps if one.failed_share <= RAMP_FAILED] or steps[:1]
-    most = max(one.calls_per_s for one in good)
-    return next(one for one in good if one.calls_per_s >= RAMP_NEAR * most)
+def best(steps: Sequence[Outcome]) -> Outcome:
+    """The step with the highest rate among those at which people are joined in time."""
+    found = max(
+        [one for one in steps if one.failed_share <= FAILED_MAX] or steps, key=lambda one: one.calls_per_s
+    )
+    found.steps = {one.agents: round(one.calls_per_s, 1) for one in steps}
+    return found

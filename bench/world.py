@@ -33,7 +33,7 @@ _LINE_MAX = 1 << 24
 RTP_PORTS_PER_AGENT = 8
 """Two for the operator's line, two for the person's, and as many again for those that just hung up."""
 CONTACTS_PER_S = 300
-SIGN_INS_PER_S = 50
+SIGN_INS_PER_S = 80
 
 
 class BenchFailed(Exception):

@@ -160,7 +160,10 @@ def recording_path(home: Path, attempt: AttemptId) -> Path:
     if row["path"] is None:
         why = row["missing"] or ("not finished yet" if row["answered_at"] else "it was not answered")
         raise NotInStore(f"The attempt {attempt} has no recording: {why}.")
-    path: Path = system.recordings_folder / row["path"]
+    folder = system.recordings_folder.resolve()
+    path: Path = (folder / row["path"]).resolve()
+    if not path.is_relative_to(folder):  # the journal is a file that others may have written to
+        raise NotInStore(f"The recording of {attempt} is said to lie outside {folder}; it is not touched.")
     if not path.is_file():
         raise NotInStore(f"The recording of {attempt} should be {path}, and is not there.")
     return path

@@ -106,20 +106,27 @@ def test_an_outcome_tells_rates_and_costs(monkeypatch: pytest.MonkeyPatch) -> No
     assert one.strangers_share == pytest.approx(0.05)
 
 
-def test_the_knee_is_the_fewest_operators_that_come_near_to_the_best() -> None:
+def test_the_best_step_has_the_highest_rate_at_which_people_are_joined_in_time() -> None:
     steps = [
-        an_outcome(calls, agents=agents) for agents, calls in ((12, 100), (30, 290), (50, 295), (80, 294))
+        an_outcome(100, agents=54),
+        an_outcome(200, agents=80),
+        an_outcome(150, agents=120),
+        an_outcome(250, agents=180, failed=50),
     ]
-    assert halves.knee(steps).agents == 30
-    assert halves.is_over(steps)
-    assert not halves.is_over(steps[:3])
+    assert halves.best(steps).agents == 80
+    assert halves.best(steps).steps == {54: 10.0, 80: 20.0, 120: 15.0, 180: 25.0}
+    assert halves.best(steps[3:]).agents == 180
 
 
-def test_a_step_with_people_who_were_not_joined_is_too_high() -> None:
-    steps = [an_outcome(100, agents=12), an_outcome(200, agents=30, failed=20)]
-    assert halves.is_over(steps)
-    assert halves.knee(steps).agents == 12
-    assert halves.knee(steps[1:]).agents == 30
+async def test_a_ramp_ends_when_people_are_not_joined_in_time(tmp_path: Path) -> None:
+    worked: list[int] = []
+
+    async def window(_: float) -> Outcome:
+        return an_outcome(100 * len(worked), agents=worked[-1], failed=100 if worked[-1] > 100 else 0)
+
+    plan = a_plan(tmp_path, agents=150, is_ramp=True, window_s=0.0)
+    assert (await halves.window_or_ramp(plan, worked.append, window)).agents == 80
+    assert worked == [54, 80, 120]
 
 
 async def test_a_run_that_is_no_ramp_is_one_window(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,16 @@ def test_why_there_is_no_recording(dialer: Dialer, busy_home: Path, number: int,
     result = dialer("recordings", "path", f"a{number:020}")
     assert result.exit_code == 1
     assert why in result.stderr
+
+
+def test_a_recording_said_to_lie_elsewhere_is_not_touched(ask: Any, dialer: Dialer, busy_home: Path) -> None:
+    [row] = ask("recordings", "list")
+    (busy_home / "outside.wav").touch()
+    with closing(sqlite3.connect(busy_home / "journal.sqlite3")) as journal, journal:
+        journal.execute("UPDATE recordings SET path = '../outside.wav' WHERE attempt = ?", (row["attempt"],))
+    result = dialer("recordings", "path", row["attempt"])
+    assert result.exit_code == 1
+    assert "lie outside" in result.stderr
 
 
 def test_an_attempt_is_named_by_its_id(dialer: Dialer, busy_home: Path) -> None:
