@@ -135,8 +135,10 @@ async def capacity(runs: Runs) -> Measure:
         who: min(one.all_ms_per_call for one in outcomes if one.who == who) for who in ("bare", "engine")
     }
     notes = [
-        f"The ratio is that of the medians. Of the best runs it is {most['engine'] / most['bare']:.2f}; by the"
-        f" processor time that all parts of a call take together, {spent['bare'] / spent['engine']:.2f}."
+        (
+            f"The ratio is that of the medians. Of the best runs it is {most['engine'] / most['bare']:.2f}; by the"
+            f" processor time that all parts of a call take together, {spent['bare'] / spent['engine']:.2f}."
+        )
     ]
     if any(
         one.calls_per_s > 0.93 * one.agents / (TALK_MS / 1000) and one.agents == runs.agents_max

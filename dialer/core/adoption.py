@@ -27,6 +27,7 @@ IN_FLIGHT_S = 15.0
 def on_pbx_connected(floor: FloorState, event: ev.PbxConnected) -> None:
     """The event socket is open, and *event* lists what lives."""
     floor.is_pbx_up = True
+    floor.swept_at = 0.0  # what became due while we were away is looked at with the next tick
     living = {one.channel: one for one in event.channels}
     for call in list(floor.calls.values()):
         _adopt_call(floor, call, living.get(calls.channel_of(call)), event.at)

@@ -22,7 +22,8 @@ Rules that cells hold:
 3. An ended call has a result, and keeps it.
 4. The originate is ordered once, by whoever made the call; no cell orders one.
 5. A person waits for an operator no longer than ``wait_s`` from the answer on, however often an
-   operator was promised and lost. A join that nobody confirmed may have happened all the same, so
+   operator was promised and lost; except while an operator's phone rings for them, which the
+   campaign's ``agent_ring_s`` limits. A join that nobody confirmed may have happened all the same, so
    the person is not offered to another operator but gets the last word, which ends it either way.
 """
 

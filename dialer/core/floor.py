@@ -25,10 +25,27 @@ from dialer.core.commands import AnyCommand, HangUp, OpenLine, SendToLastWord, S
 from dialer.core.desk import Desk, TrunkDesk
 from dialer.core.ids import AgentId, AttemptId, line_bridge
 from dialer.core.state import FloorState
-from dialer.core.values import Agent, AgentCard, Call, CallState, Campaign, CampaignState, Lead, Trunk
+from dialer.core.values import (
+    Agent,
+    AgentCard,
+    AgentState,
+    Call,
+    CallState,
+    Campaign,
+    CampaignState,
+    Lead,
+    Trunk,
+)
 
 SWEEP_S = 1.0
 """Deadlines whose timer was lost are found within this time."""
+
+
+_UNKNOWN_WHILE_AWAY = frozenset({CallState.DIALING, CallState.RINGING, CallState.CONNECTING})
+"""While no events come, a call in one of these states may have been answered or joined without our
+knowing. Its deadline waits until Asterisk has said what lives; who was answered waits for nothing."""
+_LINE_UNKNOWN_WHILE_AWAY = frozenset({AgentState.ARRIVING, AgentState.RESERVED})
+"""Likewise the line of an agent in one of these states may have come up."""
 
 
 class Floor:
@@ -136,14 +153,20 @@ def _on_deadline(floor: FloorState, event: ev.DeadlinePassed) -> None:
 
 def _expire_call(floor: FloorState, attempt: AttemptId, at: float) -> None:
     call = floor.calls.get(attempt)
-    if call is not None and call.deadline is not None and at >= call.deadline:
-        floor.call_step(attempt, calls.Expired(at=at))
+    if call is None or call.deadline is None or at < call.deadline:
+        return
+    if not floor.is_pbx_up and call.state in _UNKNOWN_WHILE_AWAY:
+        return
+    floor.call_step(attempt, calls.Expired(at=at))
 
 
 def _expire_agent(floor: FloorState, agent_id: AgentId, at: float) -> None:
     agent = floor.agents.get(agent_id)
-    if agent is not None and agent.deadline is not None and at >= agent.deadline:
-        floor.agent_step(agent_id, agents.Expired(at=at))
+    if agent is None or agent.deadline is None or at < agent.deadline:
+        return
+    if not floor.is_pbx_up and agent.state in _LINE_UNKNOWN_WHILE_AWAY:
+        return
+    floor.agent_step(agent_id, agents.Expired(at=at))
 
 
 def _on_pbx_disconnected(floor: FloorState, event: ev.PbxDisconnected) -> None:

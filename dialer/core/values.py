@@ -87,8 +87,9 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """Lower goes first when campaigns share operators."""
     lines_max: int = 1000
     """At most so many of the campaign's calls at once."""
-    ring_agent: Literal["at_dial", "at_ring", "at_answer"] = "at_answer"
-    """For operators whose phone is rung for each call: when."""
+    ring_agent: Literal["at_dial", "at_ring", "at_answer"] = "at_ring"
+    """For operators whose phone is rung for each call: when. At the answer saves them the calls that
+    nobody answers, and lets the person wait in silence until the operator has picked up."""
     ring_s: float = 40.0
     """Give up after so many seconds without an answer."""
     wait_s: float = 2.0

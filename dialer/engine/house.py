@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from dialer import __version__
 from dialer.core import events as ev
-from dialer.core.commands import SetTimer
+from dialer.core.commands import SendToLastWord, SetTimer
 from dialer.core.floor import Floor
 from dialer.core.ids import CampaignId
+from dialer.core.values import CallState
 from dialer.engine.api import Api, listen
 from dialer.engine.dispatcher import Dispatcher
 from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis, choose_ports, find_asterisk
@@ -29,10 +31,11 @@ from dialer.engine.process import EmbeddedError
 from dialer.engine.recordings import Recordings
 from dialer.pbx.adopt import list_endpoints, list_live
 from dialer.pbx.client import AriClient
+from dialer.pbx.errors import PbxError
 from dialer.pbx.frames import AnyFrame
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.render import PhoneLine, TrunkLine
-from dialer.pbx.wire import to_event
+from dialer.pbx.wire import to_event, to_request
 from dialer.store.claims import claim
 from dialer.store.files import Secrets, SystemSettings, load_secrets, load_system
 from dialer.store.journal import Journal, Loaded
@@ -42,9 +45,11 @@ log = logging.getLogger(__name__)
 
 RESTART_S = 1.0
 """An embedded server that ended by itself is started again after this time."""
+RESTART_S_MAX = 30.0
+"""The pause before the next start, which doubles each time, grows to no more than this."""
+LAST_WORDS_S = 2.0
 CONNECT_S = 10.0
-STARTS_MAX = 5
-"""Starts in a row that fail, and the engine gives up."""
+"""An embedded Asterisk's events flow by then; we wait for them before we say that we are in charge."""
 
 
 class House:
@@ -77,12 +82,14 @@ class House:
         try:
             await self._start()
         except BaseException:
-            await self._stop()
+            await self._stop(None)
             raise
         return self
 
-    async def __aexit__(self, *failure: object) -> None:
-        await self._stop()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop(failure)
 
     async def wait(self) -> None:
         """Wait until a part fails, and raise what it raised. (None ends by itself otherwise.)"""
@@ -148,8 +155,7 @@ class House:
         if settings.redis.mode == "embedded":
             self.redis = EmbeddedRedis(self.home / "redis", outlive=self._outlive)
             await self.redis.start()
-            if not self._outlive:
-                self._stack.push_async_callback(self.redis.stop)
+            self._stack.push_async_exit(self._stopping(self.redis))
         if settings.asterisk.mode != "embedded":
             return
         install = await asyncio.to_thread(find_asterisk)
@@ -173,15 +179,30 @@ class House:
             outlive=self._outlive,
         )
         await self.asterisk.start()
-        if not self._outlive:
-            self._stack.push_async_callback(self.asterisk.stop)
+        self._stack.push_async_exit(self._stopping(self.asterisk))
+
+    def _stopping(self, server: EmbeddedAsterisk | EmbeddedRedis) -> Callable[..., Awaitable[None]]:
+        """At the end: stop *server*, unless we fail and it may outlive us, with the conversations in it."""
+
+        async def stop(_: object, failure: BaseException | None, __: object) -> None:
+            if self._outlive and isinstance(failure, Exception):
+                name = type(server).__name__.removeprefix("Embedded")
+                log.error(
+                    "%s is left running; the next engine takes it over.", name, extra={"action": "fail"}
+                )
+                return
+            await server.stop()
+
+        return stop
 
     def _make_parts(self) -> None:
         settings = self.settings
         url = self.asterisk.ari_url if self.asterisk is not None else settings.asterisk.url
         self.ari = AriClient(url, settings.asterisk.user, self._secrets.ari)
         redis_url = self.redis.url if self.redis is not None else settings.redis.url
-        self.timers = Timers(redis_url, password=self._secrets.redis or None, on_back=self._rearm)
+        self.timers = Timers(
+            redis_url, password=self._secrets.redis or None, on_back=self._rearm, clock=self.clock
+        )
         folder = settings.recordings_folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._recordings = Recordings(folder=folder, inbox=self.inbox, clock=self.clock)
@@ -297,30 +318,41 @@ class House:
                     task.result()
             await asyncio.sleep(0.01)
 
-    async def _stop(self) -> None:
+    async def _last_words(self) -> None:
+        """Whoever answered and waits for an operator is not left in silence when we go."""
+        waiting = [call.attempt for call in self.floor.calls.values() if call.state is CallState.ANSWERED]
+        for attempt in waiting:
+            command = SendToLastWord(attempt=attempt)
+            for one in to_request(command, trunks={}, recordings=self.home, at=self.clock()):
+                with contextlib.suppress(PbxError, TimeoutError):
+                    async with asyncio.timeout(LAST_WORDS_S):
+                        await self.ari.request(one.method, one.path, json=one.json, repeatable=True)
+
+    async def _stop(self, failure: BaseException | None) -> None:
+        if self._tasks:
+            await self._last_words()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        await self._stack.aclose()
+        await self._stack.__aexit__(type(failure) if failure else None, failure, None)
 
 
 async def _keep_up(server: EmbeddedAsterisk | EmbeddedRedis) -> None:
-    """Start *server* again whenever it ends by itself.
+    """Start *server* again whenever it ends by itself, for as long as it takes.
 
-    Raises EmbeddedError when it does not come up any more.
+    That it is away is told by the parts that need it; whatever does not need it goes on.
     """
     name = type(server).__name__.removeprefix("Embedded")
-    failures = 0
+    pause_s = RESTART_S
     while True:
         if server.pid is not None:
             await server.wait()
+            pause_s = RESTART_S
         log.error("%s ended by itself and is started again.", name, extra={"action": "restart"})
-        await asyncio.sleep(RESTART_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(RESTART_S_MAX, pause_s * 2)
         try:
             await server.start()
-            failures = 0
-        except EmbeddedError:
-            failures += 1
-            if failures == STARTS_MAX:
-                raise
+        except (EmbeddedError, OSError) as error:
+            log.error("%s does not start.", name, extra={"action": "restart", "error": str(error)})

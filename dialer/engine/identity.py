@@ -21,12 +21,18 @@ def new_attempt_id() -> AttemptId:
 
 
 class Clock:
-    """Seconds since the epoch that never go back, though the machine's clock be set back."""
+    """Seconds since the epoch that never go back and never stand still.
+
+    When the machine's clock is set back (or had jumped ahead and is set right), ours goes on at half the
+    pace until the other has caught up, so that every deadline still comes.
+    """
 
     def __init__(self) -> None:
         self._last = 0.0
+        self._measured = time.monotonic()
 
     def __call__(self) -> float:
         """Now."""
-        self._last = max(self._last, time.time())
+        before, self._measured = self._measured, time.monotonic()
+        self._last = max(time.time(), self._last + (self._measured - before) / 2)
         return self._last

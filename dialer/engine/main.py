@@ -1,7 +1,8 @@
 """``dialer serve`` and ``dialer up``: run an engine until it is told to stop.
 
 The first SIGTERM stops originating and lets conversations end; a second one, or Ctrl-C, ends
-everything at once, the embedded servers with it.
+everything at once, the embedded servers with it. An engine that is killed, or fails, leaves them
+running: conversations go on, and the next engine of the same home folder takes them over.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ async def _run(home: Path, level: str) -> None:
 
     loop.add_signal_handler(signal.SIGTERM, on_term)
     loop.add_signal_handler(signal.SIGINT, now.set)
-    async with House(home) as house:
+    async with House(home, outlive=True) as house:
         log.info("The engine is in charge.", extra={"home": str(home), "socket": str(house.settings.socket)})
         if house.asterisk is not None:
             log.info("Asterisk is up.", extra={"sip": house.asterisk.sip_port})
@@ -69,7 +70,7 @@ async def _run(home: Path, level: str) -> None:
         if leave.is_set() and not now.is_set():
             log.info("Leaving: no more calls are placed.", extra={"live_calls": len(house.floor.calls)})
             house.inbox.put(ev.Leaving(at=house.clock()))
-            await _first(_drained(house), now.wait(), asyncio.sleep(DRAIN_S))
+            await _first(_drained(house), house.wait(), now.wait(), asyncio.sleep(DRAIN_S))
     log.info("The engine has stopped.")
 
 

@@ -95,6 +95,60 @@ def test_a_join_that_happened_meanwhile_is_told(after: str) -> None:
     assert (w.call(a1).state, w.state("g7")) == (CallState.CONNECTED, AgentState.ON_CALL)
 
 
+def test_a_conversation_that_began_unseen_is_not_cut_by_an_old_deadline(after: str) -> None:
+    w = World(parked("g7"))
+    a1 = w.only()
+    w.answers(a1)
+    lose(w, after)
+    w.tick(8.0)
+    w.fires(a1)
+    assert (w.call(a1).state, w.look()) == (CallState.CONNECTING, [])
+    connect(w, [LINE_UP, person(a1, "up", BRIDGE)])
+    w.tick()
+    assert (w.call(a1).state, w.look(SendToLastWord), w.look(HangUp)) == (CallState.CONNECTED, [], [])
+
+
+def test_a_last_word_that_began_unseen_is_not_cut_by_the_end_of_ringing(after: str) -> None:
+    w = World(parked("g7"))
+    a1 = w.only()
+    w.rings(a1)
+    lose(w, after)
+    w.tick(60.0)
+    connect(w, [LINE_UP, person(a1, "up", in_app=False)])
+    w.tick()
+    assert w.look(HangUp) == []
+
+
+def test_what_became_due_unseen_is_done_at_once_afterwards(after: str) -> None:
+    w = World(parked("g7"))
+    a1 = w.only()
+    w.rings(a1)
+    lose(w, after)
+    w.tick(60.0)
+    assert w.look(HangUp) == []
+    connect(w, [LINE_UP, person(a1, "ringing")])
+    w.tick(0.2)
+    assert w.look(HangUp) == [HangUp(channel=ChannelId(a1))]
+
+
+def test_a_person_who_waits_gets_the_last_word_though_no_events_come(after: str) -> None:
+    w = World(parked("g7"), wait_s=2.0)
+    a1 = w.only()
+    w.dial("g7", "421")
+    w.answers(a1)
+    lose(w, after)
+    w.tick(3.0)
+    assert w.look() == [SendToLastWord(attempt=a1)]
+
+
+def test_a_rung_operator_is_not_passed_over_while_no_events_come(after: str) -> None:
+    w = World(rung("g7"), ring_agent="at_dial")
+    w.only()
+    lose(w, after)
+    w.tick(60.0)
+    assert w.state("g7") is AgentState.RESERVED
+
+
 def test_a_person_in_another_bridge_is_not_joined(after: str) -> None:
     w = World(parked("g7"))
     a1 = w.only()

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from dialer.core import events as ev
-from dialer.core.commands import AnyCommand, ClearTimer, SaveCall, SetTimer
+from dialer.core.commands import AnyCommand, ClearTimer, Originate, SaveCall, SetTimer
 from dialer.core.ids import AttemptId, CampaignId, LeadId, PhoneId, TrunkId
 from dialer.core.values import Call, CallState, Campaign, Lead, Result, Trunk
 from dialer.engine.identity import Clock
@@ -60,8 +60,6 @@ def ended(serial: int = 1, **changes: Any) -> Call:
 
 def dialing(serial: int = 1) -> list[AnyCommand]:
     """What the floor says when it places a call."""
-    from dialer.core.commands import Originate
-
     one = call(serial)
     return [
         SaveCall(call=one),

@@ -13,13 +13,14 @@ import pytest
 
 from dialer.core import events as ev
 from dialer.core.floor import Floor
-from dialer.core.ids import AgentId, CampaignId
-from dialer.core.values import AgentCard, Campaign, CampaignState
+from dialer.core.ids import AgentId, CampaignId, ContactId, LeadId
+from dialer.core.values import AgentCard, Campaign, CampaignState, Lead
 from dialer.engine import api as module
 from dialer.engine.api import Api, listen
 from dialer.store.errors import JournalError
 from tests.unit.engine.parts import CAMPAIGN, TRUNK, Box, call, clock
 
+LEAD = Lead(id=LeadId(1), campaign=CAMPAIGN.id, contact=ContactId(1), phones=())
 LATER = Campaign(id=CampaignId("later"), lists=("people",), trunk=TRUNK.id)
 
 
@@ -117,7 +118,7 @@ async def test_a_folder_that_was_too_open_is_closed_and_an_old_socket_replaced(s
 
 async def test_health(house):
     live = call(1, campaign=CAMPAIGN.id)
-    house.floor.restore(calls=[(live, _lead())])
+    house.floor.restore(calls=[(live, LEAD)])
     status, health = await house.ask("GET", "/v1/health")
     assert status == 200
     assert health == {
@@ -148,13 +149,6 @@ async def test_health_names_every_reason_why_nothing_is_dialed(house):
     assert not health["originating"]
     assert len(health["why_not"]) == 3
     assert any("disk full" in reason for reason in health["why_not"])
-
-
-def _lead() -> Any:
-    from dialer.core.ids import LeadId
-    from dialer.core.values import Lead
-
-    return Lead(id=LeadId(1), campaign=CAMPAIGN.id, contact=1, phones=())  # type: ignore[arg-type]
 
 
 # -- campaigns -------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from dialer.core import events as ev
@@ -187,8 +188,6 @@ async def test_an_originate_is_sent_once_whatever_happens(rig, error, event):
 async def test_what_may_not_be_sent_is_refused_without_a_request(rig):
     (_, originate) = dialing(1)
     assert isinstance(originate, Originate)
-    import msgspec
-
     rig.do(msgspec.structs.replace(originate, number="+7(916)1,Playback"))
     rig.do(msgspec.structs.replace(originate, attempt=attempt(2), trunk="nowhere"))
     await rig.idle()
@@ -336,6 +335,8 @@ async def test_timers_go_in_batches_and_in_their_order(rig):
     await until(lambda: rig.timers.batches)
     rig.do(timer(2), ClearTimer(kind="lead", subject="1"))
     rig.do(timer(1), timer(3))
+    await asyncio.sleep(0)
+    assert len(rig.timers.batches) == 1
     rig.timers.gate.set()
     await until(lambda: len(rig.timers.batches) == 2)
     assert rig.timers.batches[1] == [timer(2), ClearTimer(kind="lead", subject="1"), timer(1), timer(3)]

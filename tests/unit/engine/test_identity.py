@@ -36,8 +36,10 @@ def test_ids_do_not_tell_the_next_one(monkeypatch):
     assert all(len({tail[place] for tail in tails}) > 8 for place in range(10))
 
 
-def test_the_clock_never_goes_back(monkeypatch):
-    told = iter([100.0, 101.0, 50.0, 50.5, 101.5])
+def test_the_clock_never_goes_back_and_never_stands_still(monkeypatch):
+    passing = iter([0.0, 0.0, 1.0, 2.0, 102.0, 104.0])
+    told = iter([100.0, 3701.0, 102.0, 202.0, 3800.0])  # an hour ahead by mistake, then set right
+    monkeypatch.setattr(time, "monotonic", lambda: next(passing))
     monkeypatch.setattr(time, "time", lambda: next(told))
     clock = Clock()
-    assert [clock() for _ in range(5)] == [100.0, 101.0, 101.0, 101.0, 101.5]
+    assert [clock() for _ in range(5)] == [100.0, 3701.0, 3701.5, 3751.5, 3800.0]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dialer.core import events as ev
-from dialer.core.ids import AttemptId
+from dialer.core.ids import AttemptId, is_attempt
 from dialer.core.values import Call
 from dialer.engine import recordings as module
 from dialer.engine.recordings import Recordings, wrap
@@ -51,6 +51,7 @@ def of(*calls: Call):
     """What the journal knows."""
 
     async def find(attempts: list[AttemptId]) -> list[Call]:
+        assert all(is_attempt(attempt) for attempt in attempts)
         return [call for call in calls if call.attempt in attempts]
 
     return find

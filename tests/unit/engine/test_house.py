@@ -1,0 +1,67 @@
+"""The composition root's own promises: servers are kept up, and are not taken down with a failed engine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from dialer.engine import house
+from dialer.engine.process import EmbeddedError
+
+
+class Server:
+    """A server that does not start so many times, and then runs."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.pid: int | None = None
+        self.starts = 0
+        self.stops = 0
+        self._failures = failures
+        self._ended = asyncio.Event()
+
+    async def wait(self) -> None:
+        await self._ended.wait()
+        self.pid = None
+
+    async def start(self) -> None:
+        self.starts += 1
+        if self.starts <= self._failures:
+            raise EmbeddedError("not yet")
+        self.pid, self._ended = 1, asyncio.Event()
+
+    async def stop(self) -> None:
+        self.stops += 1
+
+
+async def test_a_server_that_does_not_come_up_is_tried_again_and_again(monkeypatch):
+    monkeypatch.setattr(house, "RESTART_S", 0.0)
+    server = Server(failures=20)
+    keeping = asyncio.create_task(house._keep_up(server))
+    async with asyncio.timeout(5):
+        while server.pid is None:
+            await asyncio.sleep(0)
+    assert server.starts == 21
+    assert not keeping.done()
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("outlive", "failure", "stops"),
+    [
+        (True, None, 1),
+        (True, RuntimeError("a fault of ours"), 0),
+        (True, KeyboardInterrupt(), 1),
+        (False, RuntimeError("a fault of ours"), 1),
+    ],
+)
+async def test_a_failed_engine_leaves_the_conversations_alone(
+    tmp_path: Path, outlive: bool, failure: BaseException | None, stops: int
+):
+    server = Server()
+    one = house.House(tmp_path, outlive=outlive)
+    one._stack.push_async_exit(one._stopping(server))
+    await one._stop(failure)
+    assert server.stops == stops
