@@ -5,11 +5,18 @@ whole at any instant: nothing needs to be finished for it to be read. After the 
 into ``<attempt>.wav``, left channel the person, right channel the operator, and its length, size and
 SHA-256 are told to the journal. The raw file is removed only when the journal has them, so a crash at
 any point leaves something from which the same result is made again.
+
+1. Whether a call must have a recording is what was asked for when it was placed, not what its campaign
+   says when it ends. Where that is not known any more (after a restart), the file itself tells: if it is
+   there it is finished, and if it is not, nothing is said to be missing.
+2. What the disk refuses (it is full, say) is tried again for as long as the engine runs, and at its next
+   start. A recording is missing only when nothing was recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
@@ -19,7 +26,7 @@ from pathlib import Path
 
 from dialer.core import events as ev
 from dialer.core.ids import AttemptId, is_attempt
-from dialer.core.values import Call
+from dialer.core.values import Call, Result
 from dialer.engine.identity import Clock
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.wire import recording_path
@@ -33,31 +40,52 @@ QUIET_S = 0.4
 """A file that did not grow for so long is complete: the channel is gone already."""
 PATIENCE_S = 10.0
 """A recording that has not appeared after so long is missing."""
+RETRY_S = 5.0
+"""The first pause before a recording that could not be made ready is tried again; then twice as long, ..."""
+RETRY_MAX_S = 60.0
+"""... and never longer than this."""
+SPOKEN_S = 1.0
+"""Who talked for so long to an operator was heard: that nothing was recorded is a fault."""
+SILENT = "The call was answered, but no sound was recorded."
+GONE = "The recording was removed before it was ready."
 _CHUNK = 1 << 18
 
 
 class Recordings:
-    """Finishes recordings one at a time in a thread of its own; tells *inbox*."""
+    """Finishes recordings one at a time, on the threads that all of the engine shares; tells *inbox*."""
 
     def __init__(self, *, folder: Path, inbox: Inbox[ev.Event], clock: Clock) -> None:
         self._folder = folder
         self._inbox = inbox
         self._clock = clock
+        self._asked: set[AttemptId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._retries: dict[AttemptId, asyncio.TimerHandle] = {}
         self._one_at_a_time = asyncio.Semaphore(1)
+
+    def ask(self, attempt: AttemptId) -> None:
+        """*attempt* is being placed, and Asterisk was told to record it."""
+        self._asked.add(attempt)
+
+    def forget(self, attempt: AttemptId) -> None:
+        """*attempt* ended before anything could be recorded."""
+        self._asked.discard(attempt)
 
     def finish(self, call: Call) -> None:
         """*call* is over: make its recording ready. Returns at once.
 
-        A call of which we know no answer may have been answered while nobody watched: it has a
-        recording then, and nothing is missing if it has none.
+        A call that was to be recorded and was answered has a recording or lacks one. Any other has one
+        if its file is there: it was placed by an engine before this one, or was answered while nobody
+        watched.
         """
-        self._spawn(self._finish(call))
+        was_answered = call.answered_at is not None or call.result is Result.ABANDONED
+        is_due = call.attempt in self._asked and was_answered
+        self._asked.discard(call.attempt)
+        self._spawn(self._finish(call, is_due=is_due))
 
     def stored(self, recording: ev.RecordingStored) -> None:
         """The journal has it: the raw file is not needed any more."""
-        raw = (self._folder / recording.path).with_suffix(".raw")
-        self._spawn(asyncio.to_thread(raw.unlink, True))
+        self._spawn(_remove((self._folder / recording.path).with_suffix(".raw")))
 
     async def left_over(
         self, live: Iterable[AttemptId], find: Callable[[list[AttemptId]], Awaitable[Iterable[Call]]]
@@ -70,12 +98,15 @@ class Recordings:
                 self.finish(call)
 
     async def drain(self) -> None:
-        """Wait until all that was begun is done."""
+        """Wait until all that can be done now is done (what the disk refuses is not waited for)."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def aclose(self) -> None:
         """Give up what was begun; the next start finds it again."""
+        for retry in self._retries.values():
+            retry.cancel()
+        self._retries.clear()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,24 +121,49 @@ class Recordings:
         if not task.cancelled() and task.exception() is not None:
             log.error("A recording failed by a fault of ours", exc_info=task.exception())
 
-    async def _finish(self, call: Call) -> None:
+    async def _finish(self, call: Call, *, is_due: bool, pause_s: float = 0.0) -> None:
+        """Make the recording ready, now or later. *pause_s*: what was waited before this attempt at it."""
         raw = recording_path(self._folder, call.attempt, call.created_at)
-        if call.answered_at is None and await asyncio.to_thread(_size, raw) < 0:
-            return
-        await self._wait_until_quiet(raw)
-        async with self._one_at_a_time:
-            try:
-                size, digest = await asyncio.to_thread(wrap, raw)
-            except (OSError, ValueError) as error:
-                reason = f"{type(error).__name__}: {error}"
-                # Who hangs up at once may be gone before the first sound; a conversation is not.
-                level = logging.WARNING if call.connected_at is None else logging.ERROR
-                log.log(level, "A recording is missing", extra={"action": "record", "attempt": call.attempt})
-                self._inbox.put(ev.RecordingMissing(at=self._clock(), attempt=call.attempt, reason=reason))
-                if isinstance(error, ValueError):  # there is nothing in it that could be lost
-                    await asyncio.to_thread(raw.unlink, True)
+        try:
+            if not is_due and await asyncio.to_thread(_size, raw) < 0:
                 return
-        wav = raw.with_suffix(".wav")
+            await self._wait_until_quiet(raw)
+            async with self._one_at_a_time:
+                size, digest = await asyncio.to_thread(wrap, raw)
+        except (FileNotFoundError, ValueError) as error:
+            self._tell_missing(call, SILENT if isinstance(error, ValueError) or not pause_s else GONE)
+            if isinstance(error, ValueError):  # there is nothing in it that could be lost
+                await _remove(raw)
+        except OSError as error:
+            self._try_again(call, error, is_due=is_due, pause_s=pause_s)
+        else:
+            self._tell_stored(call, raw.with_suffix(".wav"), size, digest)
+
+    def _try_again(self, call: Call, error: OSError, *, is_due: bool, pause_s: float) -> None:
+        if not pause_s:
+            log.error(
+                "A recording cannot be made ready; trying again",
+                extra={"action": "record", "attempt": call.attempt, "error": str(error)},
+            )
+        pause_s = min(max(2 * pause_s, RETRY_S), RETRY_MAX_S)
+
+        def again() -> None:
+            del self._retries[call.attempt]
+            self._spawn(self._finish(call, is_due=is_due, pause_s=pause_s))
+
+        self._retries[call.attempt] = asyncio.get_running_loop().call_later(pause_s, again)
+
+    def _tell_missing(self, call: Call, reason: str) -> None:
+        # Who hangs up at once may be gone before the first sound; a conversation is not.
+        spoken_s = (call.ended_at or self._clock()) - (call.connected_at or call.ended_at or self._clock())
+        log.log(
+            logging.ERROR if spoken_s >= SPOKEN_S else logging.INFO,
+            "A recording is missing",
+            extra={"action": "record", "attempt": call.attempt, "reason": reason},
+        )
+        self._inbox.put(ev.RecordingMissing(at=self._clock(), attempt=call.attempt, reason=reason))
+
+    def _tell_stored(self, call: Call, wav: Path, size: int, digest: str) -> None:
         length_s = (size - _header_bytes()) / (CHANNELS * SAMPLE_BYTES * RATE_HZ)
         now = self._clock()
         self._inbox.put(
@@ -137,29 +193,41 @@ def wrap(raw: Path) -> tuple[int, str]:
     """Make ``.wav`` of the file *raw* beside it; its size in bytes and SHA-256.
 
     Done in pieces, and under another name until it is whole. Raises OSError, and ValueError for a
-    recording without a single sample.
+    recording without a single sample; then nothing is left beside *raw*.
     """
     frame = CHANNELS * SAMPLE_BYTES
     if (size := raw.stat().st_size - raw.stat().st_size % frame) == 0:
         raise ValueError("the recording is empty")
     wav, part = raw.with_suffix(".wav"), raw.with_suffix(".part")
-    with raw.open("rb") as source, part.open("wb") as target:
-        with wave.open(target, "wb") as writer:
-            writer.setnchannels(CHANNELS)
-            writer.setsampwidth(SAMPLE_BYTES)
-            writer.setframerate(RATE_HZ)
-            writer.setnframes(size // frame)
-            left = size
-            while left and (chunk := source.read(min(_CHUNK, left))):
-                writer.writeframesraw(chunk)
-                left -= len(chunk)
-        target.flush()
-        os.fsync(target.fileno())
-    with part.open("rb") as done:
-        digest = hashlib.file_digest(done, "sha256").hexdigest()
-    written = part.stat().st_size
-    part.replace(wav)
+    try:
+        with raw.open("rb") as source, part.open("wb") as target:
+            with wave.open(target, "wb") as writer:
+                writer.setnchannels(CHANNELS)
+                writer.setsampwidth(SAMPLE_BYTES)
+                writer.setframerate(RATE_HZ)
+                writer.setnframes(size // frame)
+                left = size
+                while left and (chunk := source.read(min(_CHUNK, left))):
+                    writer.writeframesraw(chunk)
+                    left -= len(chunk)
+            target.flush()
+            os.fsync(target.fileno())
+        with part.open("rb") as done:
+            digest = hashlib.file_digest(done, "sha256").hexdigest()
+        written = part.stat().st_size
+        part.replace(wav)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
     return written, digest
+
+
+async def _remove(raw: Path) -> None:
+    try:
+        await asyncio.to_thread(raw.unlink, True)
+    except OSError as error:  # it is found again at the next start, and gives the same recording
+        log.warning("A raw file cannot be removed", extra={"action": "record", "error": str(error)})
 
 
 def _header_bytes() -> int:
