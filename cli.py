@@ -369,6 +369,37 @@ def agent_list(home: Path, as_format: str) -> None:
     show(list_rows(home, "agents"), as_format)
 
 
+@agent.command("ready")
+@click.argument("name", type=NAME)
+@with_home
+def agent_ready(home: Path, name: str) -> None:
+    """End an operator's pause or wrap-up."""
+    from dialer.office.orders import order_agent
+
+    click.echo(order_agent(home, name, "ready"))
+
+
+@agent.command("pause")
+@click.argument("name", type=NAME)
+@click.option("--reason", default="", help="As the reports will say; else supervisor.")
+@with_home
+def agent_pause(home: Path, name: str, reason: str) -> None:
+    """Give an operator no more calls; during a call it begins when that is over."""
+    from dialer.office.orders import order_agent
+
+    click.echo(order_agent(home, name, "pause", reason))
+
+
+@agent.command("sign-out")
+@click.argument("name", type=NAME)
+@with_home
+def agent_sign_out(home: Path, name: str) -> None:
+    """Sign an operator out; during a call when that is over."""
+    from dialer.office.orders import order_agent
+
+    click.echo(order_agent(home, name, "sign_out"))
+
+
 # -- reports and recordings ---------------------------------------------------------------
 
 

@@ -28,6 +28,9 @@ IMPORT_ROWS = 100_000
 SECONDS = 10.0
 AGENTS = 270
 
+NOISE_MAX = 0.15
+"""Runs with strangers at work on more than this share of the processors are no fair comparison."""
+
 RATIO_GOAL = 0.8
 WAIT_GOAL_MS = 50.0
 CPU_GOAL_MS = 10.0
@@ -105,11 +108,6 @@ class Runs:
             )
         return self._at_rate[who, rate]
 
-    @property
-    def agents_max(self) -> int:
-        """The most operators that there may be."""
-        return self._settings.agents_max
-
     def made(self) -> list[Outcome]:
         """All runs so far but the ramp."""
         return [*self.full, *self._at_rate.values()]
@@ -140,15 +138,14 @@ async def capacity(runs: Runs) -> Measure:
             f" processor time that all parts of a call take together, {spent['bare'] / spent['engine']:.2f}."
         )
     ]
-    if any(
-        one.calls_per_s > 0.93 * one.agents / (TALK_MS / 1000) and one.agents == runs.agents_max
-        for one in outcomes
-    ):
+    if any(is_limited_by_operators(one.steps) for one in outcomes):
         notes.append("The operators were the limit, not the machine: try more --agents.")
     if any(one.failed_share > FAILED_MAX for one in outcomes):
         notes.append(
             "In some run people were not joined in time at any step: too few processors, or too many strangers."
         )
+    if any(one.strangers_share > NOISE_MAX for one in outcomes):
+        notes.append("Strangers had much of the machine in some run: measure again when it is quiet.")
     notes += [
         f"{one.who}: {one.unfinished} calls without an end, {one.broken} requests without an answer."
         for one in outcomes
@@ -273,6 +270,14 @@ def percentile(values: list[float], share: float) -> float:
         return math.nan
     place = max(1, math.ceil(share / 100 * len(values)))
     return round(sorted(values)[place - 1], 1)
+
+
+def is_limited_by_operators(steps: dict[int, float]) -> bool:
+    """Whether the last of *steps* (calls a second by operators) brought nearly as much as it had operators more."""
+    if len(steps) < 2:
+        return True
+    (fewer, before), (more, after) = list(steps.items())[-2:]
+    return after / more > 0.9 * before / fewer
 
 
 def _per_call(one: Outcome, total: float, digits: int) -> float:

@@ -48,6 +48,16 @@ class SaveLead(Command, frozen=True, kw_only=True):
     bad_phone: PhoneId | None = None
 
 
+class SavePhone(Command, frozen=True, kw_only=True):
+    """Write an operator's word on a number: *is_bad*, or their taking it back.
+
+    What the telephone itself found not to exist stays bad whatever is said.
+    """
+
+    phone: PhoneId
+    is_bad: bool
+
+
 class SaveAgent(Command, frozen=True, kw_only=True):
     """Write the agent as they stand now, at *at*; a change of state is kept in the agent's history."""
 
@@ -168,11 +178,12 @@ class Dismiss(Command, frozen=True, kw_only=True):
     message: Message
 
 
-SAVES = (SaveCall, SaveLead, SaveAgent, SaveCampaignState)
+SAVES = (SaveCall, SaveLead, SavePhone, SaveAgent, SaveCampaignState)
 
 AnyCommand = (
     SaveCall
     | SaveLead
+    | SavePhone
     | SaveAgent
     | SaveCampaignState
     | FetchLeads

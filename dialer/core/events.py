@@ -159,7 +159,7 @@ class FeatureDialed(Event, frozen=True, kw_only=True):
     """An agent dialed a feature code from the desk phone; the channel waits for our answer.
 
     *phone*: the extension, proved by SIP authentication. *code*: the digits after the star,
-    such as ``40`` or ``421``.
+    such as ``40`` or ``421``. Both are empty for a channel that came to us for no reason that we know.
     """
 
     channel: ChannelId

@@ -79,12 +79,13 @@ class Floor:
         cards: Iterable[AgentCard] = (),
         agents: Iterable[Agent] = (),
         calls: Iterable[tuple[Call, Lead]] = (),
-        last: Iterable[tuple[Call, Lead]] = (),
+        last: Iterable[tuple[Call, Lead | None]] = (),
     ) -> None:
         """Take up what the journal remembers, before the first event. Decides nothing.
 
         *calls*: attempts that have not ended, each with its lead as it was when it was placed.
-        *last*: ended attempts of which an agent may still give the result, likewise.
+        *last*: ended attempts of which an agent may still give the result, likewise; without the lead
+        if that was dialed again since.
         """
         state = self._state
         for campaign, campaign_state in campaigns:
@@ -157,6 +158,13 @@ def _expire_call(floor: FloorState, attempt: AttemptId, at: float) -> None:
         return
     if not floor.is_pbx_up and call.state in _UNKNOWN_WHILE_AWAY:
         return
+    if call.agent is not None:
+        # A person waits for a rung phone as long as it is rung: both end in the same instant, and
+        # whichever timer comes first, it is the operator who did not pick up.
+        _expire_agent(floor, call.agent, at)
+        if floor.calls.get(attempt) is not call:
+            _expire_call(floor, attempt, at)
+            return
     floor.call_step(attempt, calls.Expired(at=at))
 
 

@@ -8,15 +8,18 @@ released meanwhile: dialing it from the stale answer would ring a person twice. 
    they come again with the next one.
 2. Questions are numbered. An answer that nobody waits for, or to an earlier question, is dropped.
 3. A question that is never answered is asked again: a hopper never waits for ever.
+4. What was learnt of a number since the question holds for the answer too.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
+
+import msgspec
 
 from dialer.core.events import FreshLead
-from dialer.core.ids import LeadId
+from dialer.core.ids import LeadId, PhoneId
 
 LOW = 8
 """Below so many leads the hopper asks for more."""
@@ -39,17 +42,14 @@ class Hopper:
         self._leads: deque[FreshLead] = deque()
         self._held: set[LeadId] = set()
         self._released: set[LeadId] = set()
+        self._bad: set[PhoneId] = set()
+        self._doubted: set[PhoneId] = set()
         self._asked_at: float | None = None
         self._was_woken = False
         self._dry_until = 0.0
 
     def __len__(self) -> int:
         return len(self._leads)
-
-    @property
-    def is_asking(self) -> bool:
-        """Whether an answer of the store is on its way."""
-        return self._asked_at is not None
 
     def ask(self, *, wanted: int, live: int, at: float) -> int | None:
         """How many leads to ask the store for now, or None. *live*: the campaign's live calls.
@@ -64,6 +64,8 @@ class Hopper:
             return None
         else:
             self._released.clear()
+            self._bad.clear()
+            self._doubted.clear()
         self.asked += 1
         self._asked_at = at
         self._was_woken = False
@@ -87,10 +89,13 @@ class Hopper:
             lead = one.lead.id
             if lead in self._held or lead in live or lead in self._released:
                 continue
-            self._leads.append(one)
+            if not self._doubted.isdisjoint(phone.id for phone in one.lead.phones):
+                continue
+            self._leads.append(_without(one, self._bad))
             self._held.add(lead)
             taken += 1
-        self._dry_until = 0.0 if taken or self._released or self._was_woken else at + LOOK_AGAIN_S
+        is_partial = self._released or self._doubted or self._was_woken
+        self._dry_until = 0.0 if taken or is_partial else at + LOOK_AGAIN_S
         self.is_exhausted = not is_unfinished and not self._was_woken
         return taken
 
@@ -117,6 +122,21 @@ class Hopper:
             self._held.discard(lead)
             self._leads = deque(one for one in self._leads if one.lead.id != lead)
 
+    def mark_bad(self, phone: PhoneId) -> None:
+        """The number was found bad; what is at hand, here or in an answer on its way, does not know that."""
+        if self._asked_at is not None:
+            self._bad.add(phone)
+        self._leads = deque(_without(one, {phone}) for one in self._leads)
+
+    def doubt(self, phone: PhoneId) -> None:
+        """The number may be good after all, as the store will say: its leads come again from there."""
+        if self._asked_at is not None:
+            self._doubted.add(phone)
+        for one in list(self._leads):
+            if any(own.id == phone for own in one.lead.phones):
+                self.remove(one.lead.id)
+        self.wake()
+
     def wake(self) -> None:
         """There may be more in the store than the last answer said."""
         self._was_woken = True
@@ -127,3 +147,13 @@ class Hopper:
         """Give up what is at hand (the campaign stopped or changed)."""
         self._leads.clear()
         self._held.clear()
+
+
+def _without(one: FreshLead, bad: Collection[PhoneId]) -> FreshLead:
+    """*one* with these numbers marked bad."""
+    if not any(phone.id in bad for phone in one.lead.phones):
+        return one
+    phones = tuple(
+        msgspec.structs.replace(phone, is_bad=True) if phone.id in bad else phone for phone in one.lead.phones
+    )
+    return msgspec.structs.replace(one, lead=msgspec.structs.replace(one.lead, phones=phones))

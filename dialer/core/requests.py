@@ -3,7 +3,8 @@
 1. Whose request it is, the phone says: a code dialed from it, or keyed on its line.
 2. Every request is answered by a sound: done, or refused. A request that is refused changes nothing.
 3. The result of a call may be given during the call, in the wrap-up, and until the next call is
-   connected; it may be changed as long as it may be given.
+   connected; it may be changed as long as it may be given. That the number is wrong is taken back
+   with it, also when the lead has been dialed again since.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
 from dialer.core import features, rules
-from dialer.core.commands import Dismiss, Message, SaveCall, SaveCampaignState, Tell
+from dialer.core.commands import Dismiss, Message, SaveCall, SaveCampaignState, SavePhone, Tell
 from dialer.core.features import Feature
 from dialer.core.ids import AgentId
 from dialer.core.state import FloorState
@@ -118,12 +119,21 @@ def _give_result(floor: FloorState, agent: Agent, code: str, at: float) -> Messa
     given = next((one for one in rules.operator_results(desk.campaign) if one.code == code), None)
     if given is None:
         return "refused"
+    before = rules.operator_result(desk.campaign, call.operator_result)
     call = msgspec.structs.replace(call, operator_result=given.name)
     floor.out.append(SaveCall(call=call))
     if is_live:
         floor.calls[call.attempt] = call
         return "result_saved"
     floor.remember_last(call, lead)
+    was_bad = before is not None and before.is_bad_number
+    if given.is_bad_number != was_bad:
+        floor.out.append(SavePhone(phone=call.phone, is_bad=given.is_bad_number))
+    if given.is_bad_number:
+        floor.mark_bad(call.phone)
+    elif was_bad:
+        for other in floor.desks.values():
+            other.hopper.doubt(call.phone)
     if lead is None:
         return "result_saved"  # the lead was dialed again since
     after = floor.recycle(desk, lead, call, at)

@@ -40,6 +40,7 @@ from dialer.core.ids import (
     CampaignId,
     ChannelId,
     LeadId,
+    PhoneId,
     TrunkId,
     leg_of,
     line_bridge,
@@ -165,12 +166,19 @@ class FloorState:
                 bad_phone=after.bad_phone,
             )
         )
+        if after.bad_phone is not None:
+            self.mark_bad(after.bad_phone)
         subject = str(lead.id)
         if after.due is None:
             self.out.append(ClearTimer(kind="lead", subject=subject))
         else:
             self.out.append(SetTimer(kind="lead", subject=subject, due=after.due, campaign=desk.campaign.id))
         return after
+
+    def mark_bad(self, phone: PhoneId) -> None:
+        """The number is bad in every campaign that has a lead with it at hand."""
+        for desk in self.desks.values():
+            desk.hopper.mark_bad(phone)
 
     def remember_last(self, call: Call, lead: Lead | None) -> None:
         """From now on *call* is the one that a result code of its agent speaks of."""

@@ -22,14 +22,19 @@ from dialer.core.ids import AgentId, CampaignId
 from dialer.core.orders import why_not
 from dialer.core.values import CallState
 from dialer.engine.identity import Clock
-from dialer.engine.loop import Engine
+from dialer.engine.loop import Engine, NotSaved
+from dialer.engine.process import EmbeddedError
 from dialer.pbx.inbox import Inbox
+from dialer.pbx.render import BadSetting
+from dialer.store.documents import BadFile
 from dialer.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BODY_BYTES_MAX = 64 * 1024
+SAVED_S = 2.0
+"""An order is answered when it is in the journal, or refused after this time."""
 _CAMPAIGN_ORDERS = {"start", "pause", "resume", "stop"}
 _AGENT_ORDERS = {"ready", "pause", "sign_out"}
 
@@ -146,7 +151,7 @@ class Api:
         if refusal is not None:
             raise _Refused(409, refusal)
         added = await self._enroll(campaign) if order in ("start", "resume") else 0
-        self._inbox.put(ev.CampaignOrdered(at=self._clock(), campaign=campaign, order=order))  # type: ignore[arg-type]
+        await self._order(ev.CampaignOrdered(at=self._clock(), campaign=campaign, order=order))  # type: ignore[arg-type]
         return _json({"campaign": campaign, "order": order, "leads_added": added})
 
     async def _on_leads_added(self, request: web.Request) -> web.Response:
@@ -164,8 +169,19 @@ class Api:
         if agent not in self._floor.cards:
             raise _Refused(404, f"there is no agent {agent!r}")
         body = await _read(request, AgentOrder)
-        self._inbox.put(ev.AgentOrdered(at=self._clock(), agent=agent, order=order, reason=body.reason))  # type: ignore[arg-type]
+        await self._order(ev.AgentOrdered(at=self._clock(), agent=agent, order=order, reason=body.reason))  # type: ignore[arg-type]
         return _json({"agent": agent, "order": order})
+
+    async def _order(self, event: ev.Event) -> None:
+        """Nobody is told that an order was taken which the engine would forget if it ended now."""
+        try:
+            await self._engine.order(event, SAVED_S)
+        except NotSaved as failure:
+            raise _Refused(
+                503,
+                f"{failure} The order may hold for now, but is forgotten if the engine ends before it"
+                " is written.",
+            ) from None
 
 
 async def listen(api: Api, socket: Path) -> web.AppRunner:
@@ -206,7 +222,9 @@ async def _errors(
         return _json({"error": str(refusal)}, status=refusal.status)
     except web.HTTPException as error:
         return _json({"error": error.reason}, status=error.status)
-    except StoreError as error:
+    except (BadFile, BadSetting) as error:
+        return _json({"error": str(error)}, status=422)
+    except (StoreError, EmbeddedError) as error:
         return _json({"error": str(error)}, status=503)
     except Exception:
         log.exception("A request failed by a fault of ours", extra={"path": request.path})

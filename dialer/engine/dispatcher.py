@@ -3,8 +3,8 @@
 1. Commands about one channel are carried out in their order, one after the other; those about
    different channels do not wait for each other.
 2. What Asterisk refuses comes back as an event: the floor decides what follows.
-3. An originate is sent once. Where its fate is unknown (no answer came), nothing is done: the
-   channel's own events tell, or the attempt's deadline does.
+3. An originate is sent once. Where its fate is unknown (no answer came, or rubbish), nothing is done:
+   the channel's own events tell, or the attempt's deadline does.
 4. A channel that is gone when we hang it up has told so already; in case it has not, it is told
    after a moment.
 """
@@ -34,7 +34,7 @@ from dialer.core.ids import AttemptId, CampaignId, TrunkId, is_attempt
 from dialer.core.values import Campaign, Trunk
 from dialer.engine.identity import Clock, new_attempt_id
 from dialer.pbx.client import AriClient
-from dialer.pbx.errors import PbxError, PbxRefused, PbxUnreachable
+from dialer.pbx.errors import PbxError, PbxGarbled, PbxRefused, PbxUnreachable
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.wire import to_refusal, to_request
 from dialer.store.errors import StoreError
@@ -197,7 +197,8 @@ class Dispatcher:
             "Asterisk did not do it",
             extra={"action": type(command).__name__, "channel": _channel(command), "error": str(error)},
         )
-        if isinstance(command, Originate) and isinstance(error, PbxUnreachable) and error.was_sent:
+        is_unknown = isinstance(error, PbxUnreachable | PbxGarbled) and error.was_sent
+        if isinstance(command, Originate) and is_unknown:
             return
         event = to_refusal(command, error, self._clock())
         if event is not None:

@@ -26,7 +26,7 @@ from dialer.engine.api import Api, listen
 from dialer.engine.dispatcher import Dispatcher
 from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis, choose_ports, find_asterisk
 from dialer.engine.identity import Clock
-from dialer.engine.loop import Engine
+from dialer.engine.loop import BUSY_S, Engine
 from dialer.engine.process import EmbeddedError
 from dialer.engine.recordings import Recordings
 from dialer.pbx.adopt import list_endpoints, list_live
@@ -105,7 +105,7 @@ class House:
 
     async def reload(self) -> dict[str, int]:
         """Read agents, trunks and campaigns from the store again, and tell Asterisk and the floor."""
-        loaded = await self.journal.load(self.clock())
+        loaded = await self.journal.load()
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
         if self.asterisk is not None:
             await self.asterisk.apply_lines(self._trunk_lines(loaded), self._phone_lines(loaded))
@@ -129,8 +129,9 @@ class House:
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
         held = await asyncio.to_thread(claim, self.home / "run" / "engine.lock")
         self._stack.callback(held.release)
-        self.journal = await self._stack.enter_async_context(await Journal.open(self.settings.journal))
-        loaded = await self.journal.load(self.clock())
+        journal = await Journal.open(self.settings.journal, busy_s=BUSY_S)
+        self.journal = await self._stack.enter_async_context(journal)
+        loaded = await self.journal.load()
         await self._start_servers(loaded)
         self._make_parts()
         await self._stack.enter_async_context(self.ari)

@@ -47,8 +47,12 @@ RETRY_MAX_S = 60.0
 SPOKEN_S = 1.0
 """Who talked for so long to an operator was heard: that nothing was recorded is a fault."""
 SILENT = "The call was answered, but no sound was recorded."
-GONE = "The recording was removed before it was ready."
+GONE = "The recording was lost before it was ready."
 _CHUNK = 1 << 18
+
+
+class Empty(ValueError):
+    """A raw file without a single sample."""
 
 
 class Recordings:
@@ -130,10 +134,11 @@ class Recordings:
             await self._wait_until_quiet(raw)
             async with self._one_at_a_time:
                 size, digest = await asyncio.to_thread(wrap, raw)
-        except (FileNotFoundError, ValueError) as error:
-            self._tell_missing(call, SILENT if isinstance(error, ValueError) or not pause_s else GONE)
-            if isinstance(error, ValueError):  # there is nothing in it that could be lost
-                await _remove(raw)
+        except Empty:
+            self._tell_missing(call, SILENT)
+            await _remove(raw)  # there is nothing in it that could be lost
+        except FileNotFoundError:
+            self._tell_missing(call, GONE if pause_s else SILENT)
         except OSError as error:
             self._try_again(call, error, is_due=is_due, pause_s=pause_s)
         else:
@@ -148,20 +153,21 @@ class Recordings:
         pause_s = min(max(2 * pause_s, RETRY_S), RETRY_MAX_S)
 
         def again() -> None:
-            del self._retries[call.attempt]
+            self._retries.pop(call.attempt, None)
             self._spawn(self._finish(call, is_due=is_due, pause_s=pause_s))
 
         self._retries[call.attempt] = asyncio.get_running_loop().call_later(pause_s, again)
 
     def _tell_missing(self, call: Call, reason: str) -> None:
         # Who hangs up at once may be gone before the first sound; a conversation is not.
-        spoken_s = (call.ended_at or self._clock()) - (call.connected_at or call.ended_at or self._clock())
+        now = self._clock()
+        spoken_s = 0.0 if call.connected_at is None else (call.ended_at or now) - call.connected_at
         log.log(
             logging.ERROR if spoken_s >= SPOKEN_S else logging.INFO,
             "A recording is missing",
             extra={"action": "record", "attempt": call.attempt, "reason": reason},
         )
-        self._inbox.put(ev.RecordingMissing(at=self._clock(), attempt=call.attempt, reason=reason))
+        self._inbox.put(ev.RecordingMissing(at=now, attempt=call.attempt, reason=reason))
 
     def _tell_stored(self, call: Call, wav: Path, size: int, digest: str) -> None:
         length_s = (size - _header_bytes()) / (CHANNELS * SAMPLE_BYTES * RATE_HZ)
@@ -192,12 +198,12 @@ class Recordings:
 def wrap(raw: Path) -> tuple[int, str]:
     """Make ``.wav`` of the file *raw* beside it; its size in bytes and SHA-256.
 
-    Done in pieces, and under another name until it is whole. Raises OSError, and ValueError for a
-    recording without a single sample; then nothing is left beside *raw*.
+    Done in pieces, and under another name until it is whole. Raises OSError, and Empty for a
+    recording without a single sample; nothing is left beside *raw* then.
     """
     frame = CHANNELS * SAMPLE_BYTES
     if (size := raw.stat().st_size - raw.stat().st_size % frame) == 0:
-        raise ValueError("the recording is empty")
+        raise Empty("the recording is empty")
     wav, part = raw.with_suffix(".wav"), raw.with_suffix(".part")
     try:
         with raw.open("rb") as source, part.open("wb") as target:

@@ -24,8 +24,6 @@ from charset_normalizer import from_bytes
 ENCODINGS = ("utf_8", "cp1251", "gb18030", "koi8_r", "cp866", "utf_16", "big5", "cp1252")
 """What is guessed, besides what a byte order mark says."""
 DELIMITERS = (",", ";", "\t", "|")
-FIELD_MAX = 131_072
-"""Characters in one field; Python's own limit for the csv module."""
 ROW_LINES_MAX = 200
 """Lines of one row: more than that means a quote that is never closed."""
 _BROKEN = "\ue0ff"

@@ -103,6 +103,19 @@ _ORDERED = {
 }
 
 
+def order_agent(home: Path, name: str, order: Literal["ready", "pause", "sign_out"], reason: str = "") -> str:
+    """Force an operator's state through the engine. Raises EngineError."""
+    remote.order_agent(home, name, order, reason)
+    return f"Agent {name}: {_AGENT_ORDERED[order]}."
+
+
+_AGENT_ORDERED = {
+    "ready": "ordered to be ready",
+    "pause": "ordered to pause; during a call it begins when that is over",
+    "sign_out": "ordered to sign out; during a call when that is over",
+}
+
+
 def show_campaign(home: Path, name: str, as_format: str = "toml") -> None:
     """Print a campaign: as ``toml`` a file that could be applied, else a listing with its state.
 

@@ -57,11 +57,6 @@ async def list_endpoints(ari: AriClient, at: float) -> tuple[TrunkChanged | Phon
     return tuple(event for event in found if event is not None)
 
 
-async def list_lines(ari: AriClient) -> tuple[BridgeId, ...]:
-    """The ids of all bridges, so that lines whose channel is gone can be closed. Raises PbxError."""
-    return tuple(BridgeId(bridge.id) for bridge in await _list(ari, "/bridges", list[Bridge]))
-
-
 def _is_in_app(dialplan: _Dialplan, app: str) -> bool:
     return dialplan.app_name == "Stasis" and dialplan.app_data.split(",")[0] == app
 

@@ -13,8 +13,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -57,14 +56,7 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
-    """One message from Asterisk. *timestamp* is Asterisk's own clock, as written there."""
-
-    timestamp: str = ""
-
-    @property
-    def sent_at(self) -> float | None:
-        """When Asterisk made the frame, seconds since the epoch; None if it does not say."""
-        return instant(self.timestamp)
+    """One message from Asterisk."""
 
 
 class StasisStart(Frame, frozen=True):
@@ -208,25 +200,7 @@ class FrameReader:
         text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
         self.kept.append(text[:KEPT_BYTES])
 
-    def as_dict(self) -> dict[str, Any]:
-        """Counts for health pages."""
-        return {
-            "seen": dict(self.seen),
-            "unknown": dict(self.unknown),
-            "malformed": dict(self.malformed),
-            "doubled": self.doubled,
-        }
-
 
 def name_of(kind: type[Frame]) -> str:
     """The ``type`` by which Asterisk calls frames of this class."""
     return kind.__name__
-
-
-def instant(timestamp: str) -> float | None:
-    """Asterisk's way to write an instant (``2025-01-31T12:00:00.123+0000``) as seconds since the epoch."""
-    try:
-        when = datetime.fromisoformat(timestamp)
-    except ValueError:
-        return None
-    return when.timestamp() if when.tzinfo else None

@@ -28,16 +28,13 @@ class Inbox(Generic[T]):
         self._clock = clock
         self._items: deque[tuple[float, T]] = deque()
         self._sleeper: asyncio.Future[None] | None = None
-        self._depth_high = 0
         self._lag_high_s = 0.0
         self._total = 0
 
     def put(self, item: T) -> None:
         """Add *item* behind the others."""
-        items = self._items
-        items.append((self._clock(), item))
+        self._items.append((self._clock(), item))
         self._total += 1
-        self._depth_high = max(self._depth_high, len(items))
         sleeper = self._sleeper
         if sleeper is not None and not sleeper.done():
             sleeper.set_result(None)
@@ -77,16 +74,10 @@ class Inbox(Generic[T]):
         return self._total
 
     @property
-    def depth_high(self) -> int:
-        """The most items that ever waited since :meth:`reset_high`."""
-        return self._depth_high
-
-    @property
     def lag_high_s(self) -> float:
         """The longest that an item waited since :meth:`reset_high`, in seconds."""
         return max(self._lag_high_s, self.lag_s)
 
     def reset_high(self) -> None:
-        """Begin the high-water marks anew."""
-        self._depth_high = len(self._items)
+        """Begin the high-water mark anew."""
         self._lag_high_s = 0.0

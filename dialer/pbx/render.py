@@ -31,6 +31,7 @@ from string import Template
 
 import msgspec
 
+from dialer.core.paths import PATH_ALLOWED, bad_in_path
 from dialer.core.values import Trunk
 
 CODECS = ("alaw", "ulaw", "g722", "gsm")
@@ -46,7 +47,6 @@ _HOST = re.compile(
 )
 _SOUND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_/-]*\Z")
 _SIP_USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,?/-]+\Z")
-_PATH = re.compile(r"/[^\x00-\x1f\x7f,;\"'`$|&<>(){}\[\]\\]*\Z")
 
 
 class BadSetting(ValueError):
@@ -289,10 +289,9 @@ def _present(name: str, text: str) -> str:
 
 def _path(name: str, path: Path) -> str:
     text = str(path)
-    if not _PATH.match(text) or text != text.strip():
-        raise BadSetting(
-            f"{name}: {text!r}: a path must be absolute and free of , ; quotes, brackets and the like"
-        )
+    fault = bad_in_path(text) or ("ends with a blank" if text != text.strip() else None)
+    if fault is not None:
+        raise BadSetting(f"{name}: {text!r} {fault}; allowed: {PATH_ALLOWED}")
     return text
 
 

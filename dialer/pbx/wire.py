@@ -25,6 +25,7 @@ import msgspec
 from dialer.core import commands as c
 from dialer.core import events as e
 from dialer.core.ids import AttemptId, BridgeId, ChannelId, TrunkId, is_attempt
+from dialer.core.paths import PATH_ALLOWED, bad_in_path
 from dialer.core.values import Trunk
 from dialer.pbx import frames as f
 from dialer.pbx.errors import Conflict, PbxError, Unsendable
@@ -53,10 +54,9 @@ SOUNDS: Final[Mapping[c.Message, str]] = {
 _E164 = re.compile(r"\+[1-9]\d{6,14}\Z", re.ASCII)
 _NAME = re.compile(r"[a-z0-9_-]{1,32}\Z")
 _PHONE = re.compile(r"[A-Za-z0-9_.-]{1,40}\Z")
-_CODE = re.compile(r"\d{1,8}\Z", re.ASCII)
+# Longer than any code: what was mistyped is refused aloud by the core, and not met with silence here.
+_CODE = re.compile(r"\d{1,40}\Z", re.ASCII)
 _CALLER_ID = re.compile(r'(?:"?[\w .-]{1,40}"? ?<\+?\d{1,20}>|\+?\d{1,20})?\Z', re.ASCII)
-# Commas part the arguments of MixMonitor; the rest means something to the dialplan or to a shell.
-_UNSAFE_IN_PATH = re.compile(r"""[,;|&$`'"<>(){}\[\]\\\x00-\x1f\x7f]""")
 
 _RINGING = frozenset({"RINGING", "PROGRESS"})
 
@@ -101,7 +101,7 @@ def to_event(frame: f.AnyFrame, at: float) -> e.Event | None:
             return None
 
 
-def _stasis_start(frame: f.StasisStart, at: float) -> e.Event | None:
+def _stasis_start(frame: f.StasisStart, at: float) -> e.Event:
     channel = frame.channel.id
     match frame.args:
         case ("contact", *_) if is_attempt(channel):
@@ -111,7 +111,8 @@ def _stasis_start(frame: f.StasisStart, at: float) -> e.Event | None:
         case ("feature", phone, code, *_) if _PHONE.match(phone) and _CODE.match(code):
             return e.FeatureDialed(at=at, channel=ChannelId(channel), phone=phone, code=code)
         case _:
-            return None
+            # Nobody else looks after the channel: as a code that nobody knows it is refused and hung up.
+            return e.FeatureDialed(at=at, channel=ChannelId(channel), phone="", code="")
 
 
 def endpoint_event(endpoint: f.Endpoint, at: float) -> e.TrunkChanged | e.PhoneChanged | None:
@@ -172,11 +173,6 @@ def to_request(
             raise TypeError(f"{type(command).__name__} is no command for Asterisk")
 
 
-def is_repeatable(command: c.Command) -> bool:
-    """Whether *command* may be sent again when its fate is unknown: all but the originate."""
-    return not isinstance(command, c.Originate)
-
-
 def dial_number(number: str, trunk: Trunk) -> str:
     """*number* (E.164 with its plus sign) as *trunk* wants it. Raises :class:`Unsendable`."""
     if not _E164.match(number):
@@ -192,8 +188,8 @@ def recording_path(recordings: Path, attempt: AttemptId, at: float) -> Path:
     if not is_attempt(attempt):
         raise Unsendable("that is no attempt id")
     path = recordings / datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d") / f"{attempt}.raw"
-    if not path.is_absolute() or _UNSAFE_IN_PATH.search(str(path)):
-        raise Unsendable("the folder of recordings must be absolute, without commas, quotes or brackets")
+    if (fault := bad_in_path(str(path))) is not None:
+        raise Unsendable(f"the recording's path {fault}; allowed: {PATH_ALLOWED}")
     return path
 
 

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from dialer.core.paths import PATH_ALLOWED, bad_in_path
 from dialer.core.rules import DEFAULT_RETRY
 from dialer.core.values import Campaign, Result, RetryRule, Trunk
 from dialer.store import documents
@@ -159,9 +160,14 @@ def load_system(home: Path) -> SystemSettings:
     ports = msgspec.convert(document.get("ports", {}), Ports)
     if ports.rtp and ports.rtp + ports.rtp_count > 65536:
         found.append((("ports", "rtp_count"), "goes past the last port", f"up to {65536 - ports.rtp}"))
+    system = msgspec.convert({**document, "home": home}, SystemSettings)
+    folder = str(system.recordings_folder)
+    if (fault := bad_in_path(folder)) is not None:
+        # Asterisk could not be told where to write: no call would be placed.
+        found.append((("recordings", "folder"), f"{folder!r} {fault}", PATH_ALLOWED))
     if found:
         raise documents.refusal(file, found)
-    return msgspec.convert({**document, "home": home}, SystemSettings)
+    return system
 
 
 def load_trunk(path: Path) -> Trunk:

@@ -7,6 +7,9 @@ fetched after a save has that save's outcome.
 Copying the log (WAL) into the journal's file costs tens of milliseconds at a time, and SQLite would
 do it in the middle of a commit; a second thread does it instead, which no commit waits for.
 
+The table ``events`` is for finding out what happened, and is kept for so long as that is asked:
+whenever a day has passed, and nobody waits, the thread deletes what is too old, a little at a time.
+
 A failed save leaves nothing behind and raises; the floor is then told ``JournalFailed`` and
 nothing is dialed until a save succeeds.
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import queue
 import sqlite3
 import threading
@@ -30,7 +34,7 @@ import msgspec
 from dialer.core.commands import Command
 from dialer.core.events import Event
 from dialer.core.ids import AttemptId, CampaignId, LeadId
-from dialer.core.values import Call, Campaign, CampaignState, Lead, Trunk
+from dialer.core.values import Call, Campaign, Lead, Trunk
 from dialer.store import leads as lead_store
 from dialer.store import settings
 from dialer.store.connect import BUSY_S, open_writer, transaction
@@ -44,6 +48,16 @@ _Job = tuple[Callable[[sqlite3.Connection], object], "asyncio.Future[Any]", asyn
 
 CHECKPOINT_S = 1.0
 """How often the log is copied into the journal's file."""
+EVENTS_KEPT_DAYS = 30.0
+"""Rows of the table ``events`` are deleted when they are so much older than the newest."""
+_PRUNE_AGAIN_S = 86_400.0
+"""From one pruning of ``events`` to the next; there is one at the opening, too."""
+_PRUNE_ROWS = 200
+"""Deleted in one short transaction: a save that comes meanwhile waits for no more than that."""
+_PRUNE_BREATH_S = 0.003
+"""Between two such transactions others get the write lock."""
+_PRUNE_FAILED_S = 60.0
+"""After a failure (another writer, a full disk) it is tried again so much later."""
 _LOG_PAGES_MAX = 16_000
 """With so long a log (64 MB) something holds it open, and the writer tries to copy it after all."""
 OPEN_SQL = f"SELECT {CALL_COLUMNS} FROM attempts INDEXED BY attempts_open WHERE state <> 'ended'"
@@ -58,20 +72,29 @@ class CallAndLead(msgspec.Struct, frozen=True, kw_only=True):
     lead: Lead
 
 
+class LastCall(msgspec.Struct, frozen=True, kw_only=True):
+    """An ended attempt of which its agent may still give the result.
+
+    *lead*: as it was when the attempt was placed; None when it was dialed again since, for then its
+    future is the later attempt's business.
+    """
+
+    call: Call
+    lead: Lead | None
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine knows when it starts.
 
     *open*: attempts that had not ended when the last engine stopped. *last*: ended attempts of
-    which an agent may still give the result. *next_due*: for each running campaign, when its
-    first waiting lead becomes due.
+    which an agent may still give the result.
     """
 
     trunks: tuple[Trunk, ...]
     campaigns: tuple[StoredCampaign, ...]
     agents: tuple[StoredAgent, ...]
     open: tuple[CallAndLead, ...]
-    last: tuple[CallAndLead, ...]
-    next_due: dict[CampaignId, float]
+    last: tuple[LastCall, ...]
 
 
 class Journal:
@@ -87,6 +110,8 @@ class Journal:
         self._connection: sqlite3.Connection | None = None
         self._is_closed = False
         self._is_full = False
+        self._prune_at = math.inf
+        """When to prune, by the monotonic clock. Used by the thread alone."""
         self.transactions = 0
         """Transactions committed since the journal was opened."""
         self.busy_time_s = 0.0
@@ -155,10 +180,6 @@ class Journal:
         """
         return await self._run(lambda c: lead_store.fetch_leads(c, campaign.id, limit, at))
 
-    async def next_due(self, campaign: CampaignId, at: float) -> float | None:
-        """When the campaign's first lead that waits at *at* becomes due; None if none waits."""
-        return await self._run(lambda c: lead_store.next_due(c, campaign, at))
-
     async def waiting_leads(
         self, campaign: CampaignId, at: float, after: tuple[int, float, int] | None = None
     ) -> tuple[list[tuple[LeadId, float]], tuple[int, float, int] | None]:
@@ -170,13 +191,13 @@ class Journal:
 
     # -- starting ---------------------------------------------------------------------------
 
-    async def load(self, at: float) -> Loaded:
+    async def load(self) -> Loaded:
         """Everything that an engine needs to take up where the last one stopped.
 
         Raises:
             JournalError: the journal cannot be read.
         """
-        return await self._run(lambda c: _load(c, at))
+        return await self._run(_load)
 
     async def find_calls(self, attempts: Sequence[AttemptId]) -> list[Call]:
         """Those of *attempts* that the journal knows, as they stand.
@@ -239,6 +260,7 @@ class Journal:
     def _connect(self, _: sqlite3.Connection) -> None:
         self._connection = open_writer(self.path, busy_s=self._busy_s)
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
+        self._prune_at = time.monotonic()
 
     def _join(self) -> None:
         self._ended.set()
@@ -266,7 +288,7 @@ class Journal:
         return cast("T", await asyncio.shield(answer))
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next_job()) is not None:
             work, answer, loop = job
             result: object = None
             failure: BaseException | None = None
@@ -282,6 +304,48 @@ class Journal:
         if self._connection is not None:
             self._connection.close()
 
+    def _next_job(self) -> _Job | None:
+        """Wait for the next job; prune meanwhile, when it is time."""
+        breath_s = 0.0
+        while True:
+            wait_s = max(breath_s, self._prune_at - time.monotonic())
+            try:
+                return self._jobs.get(timeout=min(wait_s, _PRUNE_AGAIN_S))
+            except queue.Empty:
+                if self._prune_at <= time.monotonic():
+                    self._prune()
+                    breath_s = _PRUNE_BREATH_S
+
+    def _prune(self) -> None:
+        """Delete one chunk of the events that are too old; when none is left, the next day has its turn."""
+        assert self._connection is not None
+        try:
+            is_done = _prune_chunk(self._connection, time.time())
+            self.transactions += not is_done
+            wait_s = _PRUNE_AGAIN_S if is_done else 0.0
+        except (StoreError, sqlite3.Error):  # what fails here fails at a save too, and says so
+            wait_s = _PRUNE_FAILED_S
+        self._prune_at = time.monotonic() + wait_s
+
+
+def _prune_chunk(connection: sqlite3.Connection, at: float) -> bool:
+    """Delete some events that are too old; whether there were none.
+
+    Their age counts from the newest: a clock that jumped ahead for a moment, or a journal opened years
+    later to look into it, loses nothing. Only chosen rows begin a transaction.
+    """
+    newest = connection.execute("SELECT max(at) FROM events").fetchone()[0]
+    if newest is None:
+        return True
+    before = min(at, newest) - EVENTS_KEPT_DAYS * 86_400.0
+    old = connection.execute(
+        "SELECT id FROM events WHERE at < ? ORDER BY at LIMIT ?", (before, _PRUNE_ROWS)
+    ).fetchall()
+    if old:
+        with transaction(connection, busy_s=0.0):
+            connection.executemany("DELETE FROM events WHERE id = ?", old)
+    return not old
+
 
 def _settle(answer: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:
     if answer.done():
@@ -292,8 +356,7 @@ def _settle(answer: asyncio.Future[Any], result: object, failure: BaseException 
         answer.set_exception(failure)
 
 
-def _load(connection: sqlite3.Connection, at: float) -> Loaded:
-    campaigns = settings.load_campaigns(connection)
+def _load(connection: sqlite3.Connection) -> Loaded:
     agents = settings.load_agents(connection)
     calls = [call_from_row(row) for row in connection.execute(OPEN_SQL)]
     known = {call.attempt for call in calls}
@@ -308,16 +371,19 @@ def _load(connection: sqlite3.Connection, at: float) -> Loaded:
             ).fetchone()
             if row is not None:
                 last.append(call_from_row(row))
-    running = [one.campaign.id for one in campaigns if one.state is CampaignState.RUNNING]
-    dues = {one: due for one in running if (due := lead_store.next_due(connection, one, at)) is not None}
     return Loaded(
         trunks=tuple(settings.load_trunks(connection)),
-        campaigns=tuple(campaigns),
+        campaigns=tuple(settings.load_campaigns(connection)),
         agents=tuple(agents),
         open=tuple(_with_lead(connection, call) for call in sorted(calls, key=lambda call: call.created_at)),
-        last=tuple(_with_lead(connection, call) for call in last),
-        next_due=dues,
+        last=tuple(_last(connection, call) for call in last),
     )
+
+
+def _last(connection: sqlite3.Connection, call: Call) -> LastCall:
+    if lead_store.was_dialed_again(connection, call.lead, call.ordinal):
+        return LastCall(call=call, lead=None)
+    return LastCall(call=call, lead=_with_lead(connection, call).lead)
 
 
 def _with_lead(connection: sqlite3.Connection, call: Call) -> CallAndLead:

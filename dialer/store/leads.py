@@ -28,13 +28,10 @@ DUE_SQL = (
     " AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.lead = leads.id AND attempts.state <> 'ended')"
     " ORDER BY due, id LIMIT ?"
 )
+LATER_SQL = "SELECT 1 FROM attempts WHERE lead = ? AND ordinal > ? LIMIT 1"
 UNFINISHED_SQL = "SELECT 1 FROM leads WHERE campaign = ? AND finished IS NULL LIMIT 1"
 PHONES_SQL = "SELECT id, number, kind, is_bad, position FROM phones WHERE contact = ?"
 TRIED_SQL = "SELECT ordinal, phone, result FROM attempts WHERE lead = ? AND ordinal < ? ORDER BY ordinal"
-NEXT_DUE_SQL = (
-    "SELECT due FROM leads WHERE campaign = ? AND priority = ? AND finished IS NULL AND due > ?"
-    " ORDER BY due LIMIT 1"
-)
 WAITING_SQL = (
     "SELECT id, due FROM leads WHERE campaign = ? AND priority = ? AND finished IS NULL AND (due, id) > (?, ?)"
     " ORDER BY due, id LIMIT ?"
@@ -74,14 +71,9 @@ def lead_before(connection: sqlite3.Connection, lead: LeadId, ordinal: int) -> L
     return _lead(connection, campaign, tuple(rest), before=ordinal)
 
 
-def next_due(connection: sqlite3.Connection, campaign: CampaignId, at: float) -> float | None:
-    """When the first lead that waits at *at* becomes due; None if none waits."""
-    dues = [
-        row[0]
-        for priority in PRIORITIES
-        if (row := connection.execute(NEXT_DUE_SQL, (campaign, priority, at)).fetchone())
-    ]
-    return min(dues, default=None)
+def was_dialed_again(connection: sqlite3.Connection, lead: LeadId, ordinal: int) -> bool:
+    """Whether an attempt came after the attempt *ordinal* of the lead."""
+    return connection.execute(LATER_SQL, (lead, ordinal)).fetchone() is not None
 
 
 def waiting_page(

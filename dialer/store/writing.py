@@ -11,15 +11,35 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dialer.core.commands import Command, SaveAgent, SaveCall, SaveCampaignState, SaveLead
-from dialer.core.events import Event, RecordingMissing, RecordingStored
+from dialer.core.commands import SAVES, Command, SaveAgent, SaveCall, SaveCampaignState, SaveLead, SavePhone
+from dialer.core.events import Event, LeadsFetched, RecordingMissing, RecordingStored
 from dialer.core.ids import AttemptId
 from dialer.core.values import Agent, Call
 from dialer.store.errors import JournalRefused
+from dialer.store.leads import LIST_REMOVED
 from dialer.store.rows import UPDATE_AGENT, UPSERT_CALL, agent_to_row, call_to_row
 from dialer.store.schema import PRIORITY_AGAIN
 
 _encode = msgspec.json.Encoder().encode
+
+_SAVE_LEAD = f"""
+UPDATE leads SET
+    ordinal = :ordinal,
+    due = iif(gone, NULL, :due),
+    next_phone = :next_phone,
+    finished = iif(gone, '{LIST_REMOVED}', :finished),
+    priority = {PRIORITY_AGAIN}
+FROM (
+    SELECT :due IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM campaign_lists JOIN contacts ON contacts.list = campaign_lists.list
+        WHERE campaign_lists.campaign = lead.campaign AND contacts.id = lead.contact
+    ) AS gone
+    FROM leads AS lead WHERE lead.id = :lead
+)
+WHERE id = :lead AND ordinal <= :ordinal
+"""  # noqa: S608 - constants of ours
+"""What became of a lead, with two guards: a save that is older than what the row says changes nothing,
+and nobody is to be dialed again whose list was taken out of the campaign meanwhile."""
 
 
 def write(connection: sqlite3.Connection, events: Sequence[Event], commands: Sequence[Command]) -> None:
@@ -34,6 +54,8 @@ def write(connection: sqlite3.Connection, events: Sequence[Event], commands: Seq
         match command:
             case SaveLead():
                 _save_lead(connection, command)
+            case SavePhone():
+                _save_phone(connection, command)
             case SaveAgent():
                 _save_agent(connection, command.agent)
             case SaveCampaignState():
@@ -48,18 +70,26 @@ def write(connection: sqlite3.Connection, events: Sequence[Event], commands: Seq
 def _note(connection: sqlite3.Connection, events: Sequence[Event], commands: Sequence[Command]) -> None:
     at = events[0].at if events else None
     rows: list[tuple[float | None, str, str, str]] = [
-        (event.at, "event", type(event).__name__, _encode(event).decode()) for event in events
+        (event.at, "event", type(event).__name__, _encode(_in_short(event)).decode()) for event in events
     ]
     rows += [
         (at, "command", type(command).__name__, _encode(command).decode())
         for command in commands
-        if not isinstance(command, SaveCall | SaveLead | SaveAgent | SaveCampaignState)
+        if not isinstance(command, SAVES)
     ]
     if rows:
         connection.executemany(
             "INSERT INTO events (at, kind, name, body) VALUES (coalesce(?, unixepoch()), ?, ?, ?)",
             rows,
         )
+
+
+def _in_short(event: Event) -> Event | dict[str, object]:
+    """What is noted of *event*. Leads are in their own tables; a question's answer names them only."""
+    if not isinstance(event, LeadsFetched):
+        return event
+    leads = [{"lead": one.lead.id, "attempt": one.attempt} for one in event.leads]
+    return {"type": "LeadsFetched", **msgspec.structs.asdict(event), "leads": leads}
 
 
 def _save_calls(connection: sqlite3.Connection, commands: Iterable[Command]) -> None:
@@ -74,14 +104,24 @@ def _save_calls(connection: sqlite3.Connection, commands: Iterable[Command]) -> 
 
 
 def _save_lead(connection: sqlite3.Connection, save: SaveLead) -> None:
-    found = connection.execute(
-        "UPDATE leads SET ordinal = ?, due = ?, next_phone = ?, finished = ?, priority = ? WHERE id = ?",
-        (save.ordinal, save.due, save.next_phone, save.finished, PRIORITY_AGAIN, save.lead),
-    )
-    if not found.rowcount:
+    found = connection.execute(_SAVE_LEAD, msgspec.structs.asdict(save))
+    if (
+        not found.rowcount
+        and connection.execute("SELECT 1 FROM leads WHERE id = ?", (save.lead,)).fetchone() is None
+    ):
         raise JournalRefused(f"There is no lead {save.lead} to save.")
     if save.bad_phone is not None:
         connection.execute("UPDATE phones SET is_bad = 1 WHERE id = ?", (save.bad_phone,))
+
+
+def _save_phone(connection: sqlite3.Connection, save: SavePhone) -> None:
+    # The attempts of the phone's contact are found by an index; those of a phone would not be.
+    connection.execute(
+        "UPDATE phones SET is_bad = :is_bad WHERE id = :phone AND (:is_bad OR NOT EXISTS ("
+        " SELECT 1 FROM attempts WHERE attempts.contact = phones.contact AND attempts.phone = phones.id"
+        " AND attempts.result = 'invalid'))",
+        {"phone": save.phone, "is_bad": int(save.is_bad)},
+    )
 
 
 def _save_agent(connection: sqlite3.Connection, agent: Agent) -> None:

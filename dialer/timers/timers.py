@@ -95,11 +95,6 @@ class Timers:
         """Whether Redis answered last time, and holds our timers."""
         return self._is_connected
 
-    @property
-    def why_lost(self) -> str | None:
-        """Why timers cannot be relied on just now; None when they can (or nothing was tried)."""
-        return self._lost
-
     async def apply(self, changes: Sequence[SetTimer | ClearTimer]) -> bool:
         """Set and clear timers in one round trip, in order; return whether Redis took them.
 

@@ -129,6 +129,12 @@ async def test_a_ramp_ends_when_people_are_not_joined_in_time(tmp_path: Path) ->
     assert worked == [54, 80, 120]
 
 
+def test_operators_are_the_limit_while_more_of_them_bring_as_much_more() -> None:
+    assert measures.is_limited_by_operators({54: 62.0, 80: 94.0})
+    assert measures.is_limited_by_operators({60: 61.0})
+    assert not measures.is_limited_by_operators({54: 62.0, 180: 217.0, 270: 270.0})
+
+
 async def test_a_run_that_is_no_ramp_is_one_window(tmp_path: Path) -> None:
     worked = []
 

@@ -274,6 +274,18 @@ def test_a_card_that_contradicts_another_leaves_no_secret(dialer: Dialer, home: 
     assert dialer("agent", "add", "vera", "--phone", "1o2").exit_code == 2
 
 
+def test_an_operator_is_ordered_through_the_engine(dialer: Dialer, engine: Any) -> None:
+    for order in ("ready", "pause", "sign_out"):
+        engine.answers[f"POST /v1/agents/anna/{order}"] = (200, {})
+    assert dialer("agent", "ready", "anna").stdout == "Agent anna: ordered to be ready.\n"
+    assert "ordered to pause" in dialer("agent", "pause", "anna", "--reason", "lunch").stdout
+    assert "ordered to sign out" in dialer("agent", "sign-out", "anna").stdout
+    assert engine.asked == [f"POST /v1/agents/anna/{order}" for order in ("ready", "pause", "sign_out")]
+    assert [body["reason"] for body in engine.bodies] == ["", "lunch", ""]
+    refused = dialer("agent", "ready", "boris")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+
+
 # -- doctor and watch ---------------------------------------------------------------------
 
 

@@ -53,6 +53,13 @@ def test_files(home: Path) -> None:
     assert statuses(doctor.check_files(home)) == ["fail", "fail"]
 
 
+def test_a_folder_of_recordings_that_asterisk_cannot_be_told(home: Path) -> None:
+    (home / "obzvon.toml").write_text('[recordings]\nfolder = "one,two"\n')
+    for found in (only(doctor.check_files(home)), doctor.examine(home)[0]):
+        assert found.status == "fail"
+        assert "one,two' holds ','; allowed: an absolute path without" in found.finding
+
+
 def test_secrets(home: Path) -> None:
     assert only(doctor.check_secrets(home)).status == "ok"
     (home / "trunks" / "carrier.toml").write_text('id = "carrier"\nhost = "a.example"\nusername = "u"\n')

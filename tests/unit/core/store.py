@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from dialer.core.commands import AnyCommand, SaveAgent, SaveCall, SaveCampaignState, SaveLead
+from dialer.core.commands import AnyCommand, SaveAgent, SaveCall, SaveCampaignState, SaveLead, SavePhone
 from dialer.core.ids import AgentId, AttemptId, CampaignId, LeadId, PhoneId
 from dialer.core.values import Agent, Call, CallState, CampaignState, Lead, Result
 
@@ -39,6 +39,8 @@ class Store:
                     self._save_call(call)
                 case SaveLead():
                     self._save_lead(command)
+                case SavePhone():
+                    self._save_phone(command)
                 case SaveAgent(agent=agent):
                     self.agents[agent.id] = agent
                 case SaveCampaignState(campaign=campaign, state=state):
@@ -70,6 +72,13 @@ class Store:
         self.leads[lead.id] = msgspec.structs.replace(
             lead, ordinal=save.ordinal, next_phone=save.next_phone, due=save.due or 0.0
         )
+
+    def _save_phone(self, save: SavePhone) -> None:
+        found = {call.phone for call in self.calls.values() if call.result is Result.INVALID}
+        if save.is_bad:
+            self.bad_phones.add(save.phone)
+        elif save.phone not in found:
+            self.bad_phones.discard(save.phone)
 
     def of_lead(self, lead: LeadId) -> list[Call]:
         """The lead's attempts, oldest first."""
@@ -103,11 +112,14 @@ class Store:
         calls = [call for call in self.calls.values() if _is_open(call)]
         return [(call, self.lead(call.lead, before=call.ordinal)) for call in calls]
 
-    def last(self) -> list[tuple[Call, Lead]]:
-        """Ended attempts of which an agent may still give the result."""
+    def last(self) -> list[tuple[Call, Lead | None]]:
+        """Ended attempts of which an agent may still give the result; the lead, if it was not dialed again."""
         names = {agent.last_attempt for agent in self.agents.values()}
         calls = [call for call in self.calls.values() if call.attempt in names and not _is_open(call)]
-        return [(call, self.lead(call.lead, before=call.ordinal)) for call in calls]
+        return [(call, None if self._is_old(call) else self.lead(call.lead, call.ordinal)) for call in calls]
+
+    def _is_old(self, call: Call) -> bool:
+        return any(one.ordinal > call.ordinal for one in self.of_lead(call.lead))
 
 
 def _is_open(call: Call) -> bool:

@@ -15,9 +15,11 @@ from dialer.core.commands import (
     OpenLine,
     RingAgent,
     SaveLead,
+    SavePhone,
     SendToLastWord,
     Tell,
 )
+from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, BridgeId, ChannelId, leg_of, line_bridge
 from dialer.core.values import AgentState, CallState, CampaignState, OperatorResult, Result
 from tests.unit.core.world import CAMPAIGN, World, campaign, lead, parked, rung
@@ -234,7 +236,7 @@ def test_the_operators_phone_stops_ringing_when_the_person_goes_to_the_last_word
     assert w.state("g7") is AgentState.READY, "who could not help it"
 
 
-@pytest.mark.parametrize("how", ["refused", "ended", "timer"])
+@pytest.mark.parametrize("how", ["refused", "ended", "timer", "the call's timer", "sweep"])
 def test_an_operator_who_does_not_pick_up_is_passed_over_and_paused(how: str) -> None:
     w = World(rung("g1"), rung("g2"), leads=1, ring_agent="at_answer", wait_s=20.0)
     a1 = w.only()
@@ -248,6 +250,10 @@ def test_an_operator_who_does_not_pick_up_is_passed_over_and_paused(how: str) ->
             w.line_ends("g1")
         case "timer":
             w.fires("g1", "agent")
+        case "the call's timer":
+            w.fires(a1)
+        case "sweep":
+            w.tick(15.0)
     assert (w.state("g1"), w.agent("g1").reason) == (AgentState.PAUSED, "no_answer")
     assert (w.call(a1).state, w.call(a1).agent) == (CallState.ANSWERED, "g2")
     w.leg_answers("g2")
@@ -522,6 +528,82 @@ def test_a_result_that_the_campaign_does_not_have_is_refused() -> None:
     w.keys("g7", "*441")
     w.hangs_up(a1)
     assert w.store.finished == {lead(1).id: "survey"}
+
+
+def test_a_wrong_number_that_is_taken_back_is_good_again() -> None:
+    w = World(parked("g7"))
+    a1 = w.talks()
+    w.keys("g7", "*445*446")
+    w.hangs_up(a1)
+    assert w.look(SavePhone) == [], "what was said during the call, only its last word counts"
+    w.keys("g7", "*445")
+    assert w.store.bad_phones == {10}
+    assert w.store.finished == {lead(1).id: "no_number_left"}
+    w.keys("g7", "*446")
+    assert w.store.bad_phones == set()
+    w.fires("1", "lead")
+    w.fires("g7", "agent")
+    assert len(w.originated()) == 2
+
+
+def test_a_wrong_number_that_is_taken_back_may_be_dialed_by_another_campaign_that_had_it_at_hand() -> None:
+    one = lead(1)
+    both = [campaign(priority=1), campaign("summer", priority=2)]
+    w = World(parked("g7"), campaigns=both, leads=[one, lead(2, of="summer", phones=one.phones)])
+    a1 = w.talks()
+    w.hangs_up(a1)
+    w.keys("g7", "*445*446")
+    w.fires("g7", "agent")
+    assert w.call(w.only()).lead == 2
+
+
+def test_a_wrong_number_is_taken_back_also_when_the_lead_was_dialed_again_since() -> None:
+    w = World(parked("g7"), parked("g8"), leads=[lead(1, "+70000001", "+70000002")])
+    a1 = w.talks()
+    first = w.call(a1).agent
+    assert first is not None
+    w.hangs_up(a1)
+    w.keys(first, "*445")
+    (a2,) = w.live()
+    assert (w.call(a2).number, w.store.bad_phones) == ("+70000002", {10})
+    w.look()
+    w.keys(first, "*446")
+    assert w.store.bad_phones == set()
+    w.keys(first, "*445")
+    assert w.store.bad_phones == {10}
+    assert w.look(SaveLead) == [], "what becomes of the lead is the second call's business"
+
+
+def test_what_is_said_of_an_old_call_after_a_restart_does_not_undo_the_later_one() -> None:
+    w = World(parked("g7"), parked("g8"))
+    a1 = w.talks()
+    first = w.call(a1).agent
+    assert first is not None
+    w.keys(first, "*446")
+    w.hangs_up(a1)
+    w.keys(first, "*421")
+    w.fires("1", "lead")
+    a2 = w.talks()
+    w.keys("g8" if first == "g7" else "g7", "*441")
+    w.hangs_up(a2)
+    w.floor = Floor()
+    w.floor.restore(
+        campaigns=[(one, CampaignState.RUNNING) for one in w.campaigns],
+        trunks=w.trunks,
+        cards=w.cards,
+        agents=list(w.store.agents.values()),
+        last=w.store.last(),
+    )
+    w.keys(first, "*447")
+    assert w.call(a1).operator_result == "no_answer"
+    assert w.store.finished == {lead(1).id: "order"}
+
+
+def test_a_channel_that_came_for_no_reason_that_we_know_is_refused_and_ended() -> None:
+    w = World(parked("g7"))
+    w.look()
+    w.tell(ev.FeatureDialed, channel=ChannelId("x"), phone="", code="")
+    assert w.look() == [Dismiss(channel=ChannelId("x"), message="refused")]
 
 
 def test_who_was_signed_out_by_a_dropped_line_can_still_give_the_result() -> None:

@@ -192,7 +192,8 @@ def test_a_question_that_got_lost_is_asked_again() -> None:
     (again,) = w.asked
     assert again.ask > lost.ask
     w.answer(ev.LeadsFetched(at=w.at, campaign=CAMPAIGN, leads=(), unfinished=True, ask=lost.ask))
-    assert w.floor.desks[CAMPAIGN].hopper.is_asking, "that was the answer to the lost one"
+    w.tick(1)
+    assert w.asked == [], "that was the answer to the lost one"
 
 
 def test_an_answer_told_twice_dials_nobody_twice() -> None:
@@ -226,6 +227,18 @@ def test_a_lead_that_has_no_number_left_is_finished_instead_of_dialed() -> None:
     assert w.store.finished == {LeadId(1): "no_number_left", LeadId(2): "no_number_left"}
     w.tick(LOOK_AGAIN_S)
     assert state(w) is CampaignState.FINISHED
+
+
+def test_a_number_found_bad_is_not_dialed_by_another_campaign_that_had_it_at_hand() -> None:
+    one = lead(1)
+    other = lead(2, of="summer", phones=one.phones)
+    both = [campaign(priority=1), campaign("summer", priority=2)]
+    w = World(parked("g1"), campaigns=both, leads=[one, other])
+    assert len(w.floor.desks[CampaignId("summer")].hopper) == 1
+    w.hangs_up(w.only(), 1, 404)
+    w.tick()
+    assert len(w.originated()) == 1
+    assert w.store.finished == {LeadId(1): "no_number_left", LeadId(2): "no_number_left"}
 
 
 def test_a_number_that_two_leads_share_is_never_dialed_twice_at_once() -> None:

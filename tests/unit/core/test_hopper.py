@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from dialer.core.events import FreshLead
 from dialer.core.hopper import ASK_AGAIN_S, LOOK_AGAIN_S, LOW, MOST, Hopper
-from dialer.core.ids import AttemptId, LeadId
+from dialer.core.ids import AttemptId, LeadId, PhoneId
+from dialer.core.values import LeadPhone
 from tests.unit.core.world import lead
 
 AT = 1000.0
@@ -28,7 +31,6 @@ def filled(*numbers: int) -> Hopper:
 def test_it_asks_when_it_is_low_and_once_at_a_time() -> None:
     hopper = Hopper()
     assert ask(hopper) == LOW
-    assert hopper.is_asking
     assert ask(hopper) is None
     assert hopper.fill(fresh(*range(LOW)), live=(), at=AT) == LOW
     assert ask(hopper) is None, "it has enough"
@@ -120,7 +122,6 @@ def test_a_question_that_is_never_answered_is_asked_again_and_its_late_answer_is
     assert ask(hopper, AT + ASK_AGAIN_S - 0.1) is None
     assert ask(hopper, AT + ASK_AGAIN_S) is not None
     assert hopper.fill(fresh(1), live=(), at=AT, ask=first) == 0
-    assert hopper.is_asking
     assert hopper.fill(fresh(2), live=(), at=AT, ask=hopper.asked) == 1
 
 
@@ -144,6 +145,54 @@ def test_a_lead_that_is_out_of_date_is_removed_here_and_from_the_answer_on_its_w
     hopper.remove(LeadId(1))
     assert hopper.fill(fresh(1), live=(), at=AT) == 0
     assert [hopper.pop().lead.id for _ in range(len(hopper))] == [2]
+
+
+def phone_of(hopper: Hopper) -> dict[LeadId, bool]:
+    """Whether the one number of each lead at hand is bad."""
+    ones = [hopper.pop() for _ in range(len(hopper))]
+    return {one.lead.id: one.lead.phones[0].is_bad for one in ones}
+
+
+def numbered(*numbers: int) -> list[FreshLead]:
+    """Leads with one number each; lead and number have the same id."""
+    return [
+        msgspec.structs.replace(
+            one,
+            lead=msgspec.structs.replace(
+                one.lead, phones=(LeadPhone(id=PhoneId(one.lead.id), number="+70000001"),)
+            ),
+        )
+        for one in fresh(*numbers)
+    ]
+
+
+def test_a_number_found_bad_is_bad_here_and_in_the_answer_on_its_way() -> None:
+    hopper = Hopper()
+    ask(hopper)
+    hopper.fill(numbered(1, 2), live=(), at=AT)
+    ask(hopper)
+    hopper.mark_bad(PhoneId(1))
+    hopper.mark_bad(PhoneId(3))
+    hopper.fill(numbered(3, 4), live=(), at=AT)
+    assert phone_of(hopper) == {1: True, 2: False, 3: True, 4: False}
+    ask(hopper)
+    hopper.fill(numbered(3), live=(), at=AT)
+    assert phone_of(hopper) == {3: False}, "the store knew by then"
+
+
+def test_leads_whose_number_may_be_good_after_all_are_asked_for_again() -> None:
+    hopper = Hopper()
+    ask(hopper)
+    hopper.fill(numbered(1, 2), live=(), at=AT)
+    ask(hopper)
+    hopper.mark_bad(PhoneId(1))
+    hopper.doubt(PhoneId(1))
+    hopper.doubt(PhoneId(3))
+    hopper.fill(numbered(1, 3), live=(), at=AT)
+    assert phone_of(hopper) == {2: False}
+    assert ask(hopper) is not None, "at once"
+    hopper.fill(numbered(1, 3), live=(), at=AT)
+    assert phone_of(hopper) == {1: False, 3: False}
 
 
 def test_what_was_given_up_may_come_again() -> None:

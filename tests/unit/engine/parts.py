@@ -122,6 +122,14 @@ class Shelf:
     def __init__(self) -> None:
         self.finished: list[Call] = []
         self.kept: list[ev.RecordingStored] = []
+        self.asked: list[AttemptId] = []
+        self.forgotten: list[AttemptId] = []
+
+    def ask(self, attempt: AttemptId) -> None:
+        self.asked.append(attempt)
+
+    def forget(self, attempt: AttemptId) -> None:
+        self.forgotten.append(attempt)
 
     def finish(self, call: Call) -> None:
         self.finished.append(call)

@@ -17,7 +17,11 @@ from dialer.core.ids import AgentId, CampaignId, ContactId, LeadId
 from dialer.core.values import AgentCard, Campaign, CampaignState, Lead
 from dialer.engine import api as module
 from dialer.engine.api import Api, listen
-from dialer.store.errors import JournalError
+from dialer.engine.loop import NotSaved
+from dialer.engine.process import EmbeddedError
+from dialer.pbx.render import BadSetting
+from dialer.store.documents import BadFile, Mistake
+from dialer.store.errors import JournalError, StoreError
 from tests.unit.engine.parts import CAMPAIGN, TRUNK, Box, call, clock
 
 LEAD = Lead(id=LeadId(1), campaign=CAMPAIGN.id, contact=ContactId(1), phones=())
@@ -27,12 +31,22 @@ LATER = Campaign(id=CampaignId("later"), lists=("people",), trunk=TRUNK.id)
 class Engine:
     """What the API asks of an engine."""
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: Floor, inbox: Box) -> None:
         self.floor = floor
+        self.inbox = inbox
+        self.not_saved: NotSaved | None = None
+        self.saved: list[ev.Event] = []
         self.lag_s = 0.0125
         self.journal_ok = True
         self.events = 7
         self.transactions = 3
+
+    async def order(self, event: ev.Event, within_s: float) -> None:
+        self.inbox.put(event)
+        await asyncio.sleep(0)
+        if self.not_saved is not None:
+            raise self.not_saved
+        self.saved.append(event)
 
 
 class House:
@@ -46,12 +60,13 @@ class House:
             trunks=[TRUNK],
             cards=[AgentCard(id=AgentId("ann"), phone="101")],
         )
-        self.engine = Engine(self.floor)
         self.inbox = Box()
+        self.engine = Engine(self.floor, self.inbox)
         self.store: list[Campaign] = []
         self.enrolled: list[str] = []
         self.reloads = 0
         self.enroll_error: Exception | None = None
+        self.reload_error: Exception | None = None
         self.pbx_connected = True
         self.session: aiohttp.ClientSession
 
@@ -68,6 +83,8 @@ class House:
         )
 
     async def reload(self) -> dict[str, int]:
+        if self.reload_error is not None:
+            raise self.reload_error
         self.reloads += 1
         for campaign in self.store:
             self.floor.handle(ev.CampaignApplied(at=1.0, campaign=campaign))
@@ -268,6 +285,32 @@ async def test_a_body_may_not_be_endless(house):
 async def test_reload(house):
     assert await house.post("/v1/reload") == (200, {"trunks": 1, "campaigns": 1, "agents": 1})
     assert house.reloads == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (BadFile("secrets.toml", [Mistake("", "mode is 0644", "0600")]), 422),
+        (BadSetting("trunk north: has a secret but no username"), 422),
+        (EmbeddedError("Asterisk: PUT modules/res_pjsip.so: status 409"), 503),
+        (StoreError("The journal could not be read: disk I/O error."), 503),
+    ],
+)
+async def test_what_cannot_be_applied_says_why(house, error, expected):
+    house.reload_error = house.enroll_error = error
+    for path in ("/v1/reload", "/v1/campaigns/spring/start", "/v1/campaigns/nobody/start"):
+        assert await house.post(path) == (expected, {"error": str(error)})
+    assert house.inbox.all == []
+
+
+@pytest.mark.parametrize("path", ["/v1/campaigns/spring/start", "/v1/agents/ann/sign_out"])
+async def test_an_order_is_acknowledged_only_when_it_is_saved(house, path):
+    assert (await house.post(path))[0] == 200
+    assert house.engine.saved == house.inbox.all
+    house.engine.not_saved = NotSaved("The journal could not be written: database or disk is full.")
+    status, answer = await house.post(path)
+    assert status == 503
+    assert "disk is full. The order may hold" in answer["error"]
 
 
 async def test_a_fault_of_ours_is_a_500_and_not_the_end(house, monkeypatch):

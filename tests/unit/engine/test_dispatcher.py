@@ -30,7 +30,7 @@ from dialer.core.ids import AgentId, CampaignId, ChannelId, LeadId, PhoneId, is_
 from dialer.core.values import Lead, LeadPhone
 from dialer.engine import dispatcher as module
 from dialer.engine.dispatcher import Dispatcher
-from dialer.pbx.errors import PbxTimeout, PbxUnreachable, refused
+from dialer.pbx.errors import PbxGarbled, PbxTimeout, PbxUnreachable, refused
 from dialer.store.errors import JournalError
 from tests.unit.engine.parts import (
     CAMPAIGN,
@@ -162,6 +162,7 @@ async def test_a_fault_of_ours_does_not_hold_up_the_hang_up(rig, caplog):
     [
         (PbxTimeout("slow", was_sent=True), None),
         (PbxUnreachable("broke", was_sent=True), None),
+        (PbxGarbled("200 without JSON"), None),
         (refused(409, "exists"), None),
         (PbxTimeout("no connection", was_sent=False), False),
         (PbxUnreachable("nobody there", was_sent=False), False),

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from dialer.core import events as ev
-from dialer.core.commands import FetchLeads, HangUp, Originate, SaveCall, SaveLead, SetTimer
-from dialer.core.ids import ChannelId, LeadId
-from dialer.core.values import CallState, Result
+from dialer.core.commands import (
+    FetchLeads,
+    HangUp,
+    JoinAgent,
+    Originate,
+    SaveAgent,
+    SaveCall,
+    SaveLead,
+    SetTimer,
+)
+from dialer.core.ids import AgentId, ChannelId, LeadId, line_bridge
+from dialer.core.values import Agent, AgentState, CallState, Result
 from dialer.engine import loop
-from dialer.engine.loop import Engine
+from dialer.engine.house import House
+from dialer.engine.loop import Engine, NotSaved
+from dialer.office.setup import make_home
+from dialer.store.connect import BUSY_S
+from dialer.store.errors import JournalError
+from dialer.store.journal import Journal
 from tests.unit.engine.parts import (
     CAMPAIGN,
     Acts,
@@ -205,7 +223,195 @@ async def test_what_was_never_answered_has_no_recording_unless_nobody_watched(ri
     assert rig.shelf.finished == [lost]
 
 
+async def test_the_recordings_learn_what_was_asked_for_when_the_call_was_placed(rig):
+    """Not what the campaign says when the call ends: it may say otherwise by then."""
+    silent = [
+        msgspec.structs.replace(one, record=False) if isinstance(one, Originate) else one
+        for one in dialing(2)
+    ]
+    await rig.decide(rig.tick(1.0, *dialing(1)), rig.tick(1.0, *silent))
+    assert rig.shelf.asked == [attempt(1)]
+    rig.floor.desks[CAMPAIGN.id].campaign = msgspec.structs.replace(CAMPAIGN, record=False)
+    hung_up = ev.ContactHungUp(at=2.0, attempt=attempt(1), cause=16)
+    await rig.decide(rig.floor.on(hung_up, SaveCall(call=ended(1))))
+    assert rig.shelf.finished == [ended(1)]
+
+
+async def test_a_call_that_was_not_answered_is_forgotten_and_one_not_placed_not_asked_for(rig):
+    await rig.decide(rig.tick(1.0, *dialing(1)))
+    busy = ended(1, answered_at=None, result=Result.BUSY)
+    hung_up = ev.ContactHungUp(at=2.0, attempt=attempt(1), cause=17)
+    await rig.decide(rig.floor.on(hung_up, SaveCall(call=busy)))
+    assert rig.shelf.forgotten == [attempt(1)]
+    await rig.journal.pretend_full()
+    await rig.decide(rig.tick(3.0, *dialing(2)))
+    await rig.journal.pretend_full(False)
+    await rig.decide(ev.Ticked(at=4.0))
+    assert rig.states()[attempt(2)] == "dialing"
+    assert rig.shelf.asked == [attempt(1)]
+
+
+# -- another program's lock ----------------------------------------------------------------------
+
+
+def test_the_engine_waits_for_no_lock_longer_than_people_can(tmp_path, monkeypatch):
+    make_home(tmp_path)
+    asked: list[float] = []
+
+    async def note(path: Path, *, busy_s: float = BUSY_S) -> None:
+        asked.append(busy_s)
+        raise JournalError("enough is known")
+
+    monkeypatch.setattr(Journal, "open", note)
+
+    async def start() -> None:
+        async with House(tmp_path):
+            pass
+
+    with pytest.raises(JournalError, match="enough is known"):
+        asyncio.run(start())
+    assert asked == [loop.BUSY_S]
+    assert loop.BUSY_S <= 0.25
+
+
+async def test_while_another_program_holds_the_lock_people_are_served_and_nothing_is_dialed(
+    rig, journal_file, caplog
+):
+    """The lock is real, and held until each of them has been served."""
+
+    def is_served(people: int) -> bool:
+        return len(rig.acts.of(JoinAgent)) == people
+
+    async with rig.running():
+        other = sqlite3.connect(journal_file, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for serial in (1, 2, 3):
+            bridge = line_bridge(ChannelId(f"c{serial}"))
+            join = JoinAgent(attempt=attempt(serial), agent=AgentId("ann"), bridge=bridge)
+            answered = ev.ContactAnswered(at=float(serial), attempt=attempt(serial))
+            place = [] if serial == 3 else dialing(serial)
+            rig.inbox.put(rig.floor.on(answered, SaveCall(call=call(serial)), join, *place))
+            await until(partial(is_served, serial))
+        assert not rig.engine.journal_ok
+        assert rig.acts.of(Originate) == []
+        assert [one.attempt for one in rig.inbox.of(ev.OriginateRefused)] == [attempt(1), attempt(2)]
+        other.execute("ROLLBACK")
+        other.close()
+        await until(lambda: rig.engine.journal_ok)
+    assert [name for name in rig.events() if name == "ContactAnswered"] == ["ContactAnswered"] * 3
+    sql = "SELECT at FROM events WHERE name = 'ContactAnswered' ORDER BY id"
+    assert rig.rows(sql) == [(1.0,), (2.0,), (3.0,)]
+    assert list(rig.states()) == [attempt(1), attempt(2), attempt(3)]
+    assert rig.acts.of(Originate) == []
+    assert len(rig.inbox.of(ev.JournalFailed)) == len(rig.inbox.of(ev.JournalRecovered)) == 1
+    assert [one.message for one in caplog.records if one.name == loop.__name__] == [
+        "The journal fails; nothing is dialed",
+        "The journal works again",
+    ]
+
+
+# -- orders that are answered when they are saved --------------------------------------------------
+
+
+async def test_an_order_is_answered_when_it_is_in_the_file(rig):
+    async with rig.running():
+        order = ev.CampaignOrdered(at=1.0, campaign=CAMPAIGN.id, order="stop")
+        await rig.engine.order(order, 8.0)
+        assert rig.events() == ["CampaignOrdered"]
+
+
+async def test_an_order_that_cannot_be_written_is_not_acknowledged(rig):
+    await rig.journal.pretend_full()
+    async with rig.running():
+        with pytest.raises(NotSaved, match="disk is full"):
+            await rig.engine.order(ev.CampaignOrdered(at=1.0, campaign=CAMPAIGN.id, order="stop"), 0.3)
+    assert len(rig.floor.saw(ev.CampaignOrdered)) == 1
+
+
+async def test_an_order_given_in_a_short_outage_is_answered_after_it(rig):
+    await rig.journal.pretend_full()
+    async with rig.running():
+        stop = ev.CampaignOrdered(at=1.0, campaign=CAMPAIGN.id, order="stop")
+        order = asyncio.create_task(rig.engine.order(stop, 8.0))
+        await until(lambda: not rig.engine.journal_ok)
+        assert not order.done()
+        await rig.journal.pretend_full(False)
+        await order
+        assert rig.events()[0] == "CampaignOrdered"
+
+
+async def test_an_order_that_the_journal_refuses_is_not_acknowledged(rig):
+    order = ev.CampaignOrdered(at=1.0, campaign=CAMPAIGN.id, order="stop")
+    async with rig.running():
+        with pytest.raises(NotSaved, match="no lead 999"):
+            await rig.engine.order(rig.floor.on(order, UNKNOWN_LEAD), 8.0)
+
+
+async def test_an_order_that_nobody_takes_is_not_acknowledged(rig):
+    with pytest.raises(NotSaved, match="did not come to it"):
+        await rig.engine.order(ev.CampaignOrdered(at=1.0, campaign=CAMPAIGN.id, order="stop"), 0.01)
+
+
 # -- a decision that breaks a rule of the journal ------------------------------------------------
+
+
+def again(serial: int) -> list[Any]:
+    """A second attempt of one ordinal at the lead *serial*, which the journal does not take."""
+    one = msgspec.structs.replace(call(serial), attempt=attempt(100 + serial))
+    timer = SetTimer(kind="attempt", subject=one.attempt, due=9.0)
+    originate = msgspec.structs.replace(dialing(serial)[1], attempt=one.attempt)
+    return [SaveCall(call=one), timer, originate]
+
+
+async def test_of_one_decision_only_the_guilty_call_is_left_out(rig):
+    """Calls are placed on the occasion of whatever happens: what happened is no part of their fault."""
+    await rig.decide(rig.tick(1.0, *dialing(1)), rig.tick(1.0, *dialing(2)))
+    hang_up = HangUp(channel=ChannelId("c"))
+    busy = [
+        SaveCall(call=ended(1, answered_at=None, result=Result.BUSY)),
+        SaveLead(lead=LeadId(1), ordinal=1, due=500.0),
+        hang_up,
+    ]
+    reserved = Agent(id=AgentId("ann"), state=AgentState.RESERVED, attempt=attempt(102), since=2.0)
+    hung_up = ev.ContactHungUp(at=2.0, attempt=attempt(1), cause=17)
+    guilty = [*again(2), SaveAgent(agent=reserved, at=2.0)]
+    await rig.decide(rig.floor.on(hung_up, *busy, *guilty, *dialing(3)), rig.tick(3.0, *dialing(4)))
+    assert rig.states() == {
+        attempt(1): "ended",
+        attempt(2): "dialing",
+        attempt(3): "dialing",
+        attempt(4): "dialing",
+    }
+    assert rig.rows("SELECT ordinal, due FROM leads WHERE id = 1") == [(1, 500.0)]
+    assert rig.rows("SELECT state FROM agents WHERE id = 'ann'") == [("signed_out",)]
+    assert rig.events().count("ContactHungUp") == 1
+    assert [one.attempt for one in rig.acts.of(Originate)] == [attempt(serial) for serial in (1, 2, 3, 4)]
+    assert [one.attempt for one in rig.inbox.of(ev.OriginateRefused)] == [attempt(102)]
+    assert rig.acts.of(HangUp) == [hang_up]
+    assert rig.engine.journal_ok
+
+
+async def test_what_an_event_led_to_is_left_out_with_the_calls_it_allowed(rig):
+    """They follow from what the journal does not know."""
+    hung_up = ev.ContactHungUp(at=2.0, attempt=attempt(1), cause=17)
+    await rig.decide(rig.floor.on(hung_up, UNKNOWN_LEAD, *dialing(2), *dialing(3)))
+    assert rig.states() == {}
+    assert [one.attempt for one in rig.inbox.of(ev.OriginateRefused)] == [attempt(2), attempt(3)]
+    assert rig.acts.of(Originate) == []
+    assert rig.events() == []
+
+
+async def test_a_guilty_call_among_what_waits_is_left_out_alone_as_well(rig):
+    await rig.decide(rig.tick(1.0, *dialing(1)))
+    await rig.journal.pretend_full()
+    hung_up = ev.ContactHungUp(at=2.0, attempt=attempt(2), cause=17)
+    await rig.decide(rig.floor.on(hung_up, SaveCall(call=ended(2)), *again(1), *dialing(3)))
+    await rig.journal.pretend_full(False)
+    await rig.decide(ev.Ticked(at=3.0))
+    assert rig.states() == {attempt(1): "dialing", attempt(2): "ended", attempt(3): "dialing"}
+    assert [one.attempt for one in rig.acts.of(Originate)] == [attempt(1)]
+    assert len(rig.inbox.of(ev.OriginateRefused)) == 2  # when the disk was full, and not once more
+    assert rig.shelf.finished == [ended(2)]
 
 
 async def test_only_the_guilty_decision_is_left_out(rig):
@@ -266,6 +472,22 @@ async def test_a_disk_that_fills_up_between_two_saves_writes_nothing_twice(journ
     await rig.decide(ev.Ticked(at=4.0))
     assert rig.events() == ["PbxDisconnected", "Ticked"]
     assert rig.states() == {attempt(1): "dialing", attempt(3): "dialing"}
+
+
+async def test_a_disk_that_fills_up_between_two_parts_writes_nothing_twice(journal, reader):
+    rig = Rig(FullAfter(journal, 2), reader)
+    await rig.decide(rig.tick(1.0, *dialing(1)))
+    hung_up = ev.ContactHungUp(at=2.0, attempt=attempt(2), cause=17)
+    await rig.decide(rig.floor.on(hung_up, SaveCall(call=ended(2)), *dialing(3), *again(1)))
+    assert rig.states() == {attempt(1): "dialing", attempt(2): "ended"}
+    assert [one.attempt for one in rig.acts.of(Originate)] == [attempt(1)]
+    assert [one.attempt for one in rig.inbox.of(ev.OriginateRefused)] == [attempt(3), attempt(101)]
+    await journal.pretend_full(False)
+    await rig.decide(ev.Ticked(at=3.0))
+    assert rig.states() == {attempt(1): "dialing", attempt(2): "ended", attempt(3): "dialing"}
+    assert rig.events() == ["Ticked", "ContactHungUp"]
+    assert rig.shelf.finished == [ended(2)]
+    assert len(rig.inbox.of(ev.OriginateRefused)) == 2
 
 
 # -- time ------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
+import os
 import wave
 from array import array
 from datetime import UTC, datetime
@@ -13,10 +15,10 @@ import pytest
 
 from dialer.core import events as ev
 from dialer.core.ids import AttemptId, is_attempt
-from dialer.core.values import Call
+from dialer.core.values import Call, Result
 from dialer.engine import recordings as module
 from dialer.engine.recordings import Recordings, wrap
-from tests.unit.engine.parts import Box, attempt, clock, ended
+from tests.unit.engine.parts import Box, attempt, clock, ended, until
 
 FRAMES = array("h", [value for n in range(4000) for value in (n, -n)]).tobytes()
 """Half a second; left counts up, right counts down."""
@@ -148,43 +150,175 @@ async def test_a_file_that_still_grows_is_waited_for(recordings, inbox, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("connected_at", "level"), [(None, logging.WARNING), (1_700_000_006.0, logging.ERROR)]
+    ("connected_at", "level"),
+    [(None, logging.INFO), (1_700_000_008.5, logging.INFO), (1_700_000_006.0, logging.ERROR)],
 )
 @pytest.mark.parametrize("content", [None, b""])
 async def test_an_answered_call_without_sound_is_missing_and_says_so(
     recordings, inbox, tmp_path, caplog, content, connected_at, level
 ):
+    """A fault only when there was something to be heard: a conversation of seconds."""
     call = ended(connected_at=connected_at)
     if content is not None:
         raw_of(tmp_path, call, content)
     with caplog.at_level(logging.INFO):
+        recordings.ask(call.attempt)
         recordings.finish(call)
         await recordings.drain()
     (missing,) = inbox.all
     assert isinstance(missing, ev.RecordingMissing)
     assert missing.attempt == call.attempt
-    assert missing.reason
+    assert missing.reason == "The call was answered, but no sound was recorded."
     assert [(one.levelno, one.message) for one in caplog.records] == [(level, "A recording is missing")]
     assert list(tmp_path.glob("*/*")) == []
 
 
-async def test_a_recording_that_cannot_be_made_now_can_be_made_later(
+# -- whether there is to be a recording ----------------------------------------------------------
+
+
+async def test_what_was_not_to_be_recorded_is_not_missing(recordings, inbox):
+    recordings.finish(ended(1))
+    await recordings.drain()
+    assert inbox.all == []
+
+
+async def test_what_was_asked_for_is_asked_for_once(recordings, inbox):
+    """A call that ended without an answer leaves nothing behind, nor does one that is finished."""
+    for serial in (1, 2, 3):
+        recordings.ask(attempt(serial))
+    recordings.forget(attempt(1))
+    recordings.finish(ended(2, answered_at=None, result=Result.BUSY))
+    recordings.finish(ended(3))
+    for serial in (1, 2, 3):
+        recordings.finish(ended(serial))
+    await recordings.drain()
+    assert [one.attempt for one in inbox.all] == [attempt(3)]
+
+
+async def test_who_hung_up_before_we_knew_of_the_answer_was_recorded_all_the_same(recordings, inbox):
+    recordings.ask(attempt(1))
+    recordings.finish(ended(1, answered_at=None, result=Result.ABANDONED))
+    await recordings.drain()
+    assert [type(one) for one in inbox.all] == [ev.RecordingMissing]
+
+
+async def test_a_file_that_is_there_is_finished_whoever_asked_for_it(recordings, inbox, tmp_path):
+    raw_of(tmp_path, ended())
+    recordings.finish(ended())
+    await recordings.drain()
+    assert [type(one) for one in inbox.all] == [ev.RecordingStored]
+
+
+# -- a disk that refuses -------------------------------------------------------------------------
+
+
+def no_space(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
+async def test_on_a_full_disk_the_raw_file_alone_is_kept_and_tried_again_until_there_is_room(
+    recordings, inbox, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    monkeypatch.setattr(module, "RETRY_MAX_S", 0.02)
+    call = ended()
+    raw = raw_of(tmp_path, call)
+    tries = 0
+
+    def full(_: int) -> None:
+        nonlocal tries
+        tries += 1
+        no_space()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        recordings.ask(call.attempt)
+        recordings.finish(call)
+        await until(lambda: tries == 4)
+        await until(lambda: list(raw.parent.iterdir()) == [raw])
+        assert inbox.all == []
+    await until(lambda: inbox.all)
+    assert [type(one) for one in inbox.all] == [ev.RecordingStored]
+    assert sorted(path.suffix for path in raw.parent.iterdir()) == [".raw", ".wav"]
+    assert caplog.text.count("cannot be made ready") == 1
+
+
+async def test_the_pauses_grow_to_a_bound(recordings):
+    pauses = []
+    pause_s = 0.0
+    for _ in range(6):
+        recordings._try_again(ended(), OSError(28, "No space left on device"), is_due=True, pause_s=pause_s)
+        retry = recordings._retries.pop(attempt(1))
+        pause_s = round(retry.when() - asyncio.get_running_loop().time())
+        pauses.append(pause_s)
+        retry.cancel()
+    assert pauses == [5, 10, 20, 40, 60, 60]
+
+
+async def test_a_folder_that_cannot_be_read_ends_nothing(recordings, inbox, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    call = ended()
+    raw_of(tmp_path, call)
+    with monkeypatch.context() as patch:
+        looks = 0
+
+        def refuse(path: Path) -> int:
+            nonlocal looks
+            looks += 1
+            raise PermissionError(13, "Permission denied")
+
+        patch.setattr(module, "_size", refuse)
+        recordings.finish(call)
+        await until(lambda: looks > 1)
+    await until(lambda: inbox.all)
+    assert [type(one) for one in inbox.all] == [ev.RecordingStored]
+
+
+async def test_a_recording_that_was_lost_while_the_disk_was_full_is_missing(
     recordings, inbox, tmp_path, monkeypatch
 ):
-    def fail(raw: Path) -> tuple[int, str]:
-        raise OSError(28, "No space left on device")
-
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
     call = ended()
     raw = raw_of(tmp_path, call)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "wrap", fail)
+        patch.setattr(module, "wrap", no_space)
+        recordings.ask(call.attempt)
         recordings.finish(call)
-        await recordings.drain()
-    assert [type(one) for one in inbox.all] == [ev.RecordingMissing]
+        await until(lambda: recordings._retries)
+        raw.unlink()
+    await until(lambda: inbox.all)
+    (missing,) = inbox.all
+    assert (type(missing), missing.reason) == (ev.RecordingMissing, module.GONE)
+
+
+async def test_a_raw_file_that_cannot_be_removed_is_said(recordings, tmp_path, caplog):
+    stored = ev.RecordingStored(
+        at=1.0, attempt=attempt(1), path="d/a.wav", started_at=1.0, length_s=1.0, size_bytes=9, sha256="0"
+    )
+    (tmp_path / "d" / "a.raw").mkdir(parents=True)  # not even root removes a folder as a file
+    recordings.stored(stored)
+    await recordings.drain()
+    assert "cannot be removed" in caplog.text
+    assert "fault of ours" not in caplog.text
+
+
+async def test_what_the_disk_refuses_now_can_be_made_by_the_next_engine(
+    recordings, inbox, tmp_path, monkeypatch
+):
+    call = ended()
+    raw = raw_of(tmp_path, call)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "wrap", no_space)
+        recordings.finish(call)
+        await recordings.drain()  # it is not waited for
+        (retry,) = recordings._retries.values()
+        await recordings.aclose()
+    assert retry.cancelled()
+    assert inbox.all == []
     assert raw.exists()
     await recordings.left_over([], of(call))
     await recordings.drain()
-    assert isinstance(inbox.all[-1], ev.RecordingStored)
+    assert [type(one) for one in inbox.all] == [ev.RecordingStored]
 
 
 async def test_a_call_of_which_no_answer_is_known_may_have_a_recording(recordings, inbox, tmp_path):

@@ -9,10 +9,11 @@ import jsonschema  # type: ignore[import-untyped]
 import msgspec
 import pytest
 
-from dialer.core.ids import CampaignId, TrunkId
+from dialer.core.ids import AttemptId, CampaignId, TrunkId
 from dialer.core.rules import DEFAULT_RETRY
 from dialer.core.values import Campaign, OperatorResult, Result, RetryRule, Trunk
-from dialer.pbx import render
+from dialer.pbx import render, wire
+from dialer.pbx.errors import Unsendable
 from dialer.store import documents, files
 from dialer.store.files import BadFile
 
@@ -116,6 +117,21 @@ def test_a_full_trunk_and_settings_are_understood(tmp_path: Path) -> None:
     assert isinstance(least, files.SystemSettings)
     assert least == files.SystemSettings(home=tmp_path.resolve())
     assert least.recordings_folder == tmp_path.resolve() / "recordings"
+
+
+@pytest.mark.parametrize("name", ["a,b", "a[1]", "a(b)", "it's", "a|b", "$a", "a;b", "a\nb", "a\udcffb"])
+def test_a_home_that_asterisk_cannot_be_told_is_refused(tmp_path: Path, name: str) -> None:
+    """Else every call with a recording would fail, one by one."""
+    home = tmp_path / name
+    home.mkdir()
+    (home / "obzvon.toml").write_text("")
+    with pytest.raises(BadFile, match=r"recordings\.folder: .*recordings. holds .*; allowed: an absolute"):
+        files.load_system(home)
+    with pytest.raises(Unsendable):
+        wire.recording_path(home / "recordings", AttemptId("a" + "0" * 20), 0.0)
+    (home / "obzvon.toml").write_text('[recordings]\nfolder = "/srv/Записи and more"\n')
+    folder = files.load_system(home).recordings_folder
+    assert wire.recording_path(folder, AttemptId("a" + "0" * 20), 0.0).is_relative_to(folder)
 
 
 # -- schemas and values agree -------------------------------------------------------------

@@ -127,6 +127,16 @@ def test_a_caller_cannot_pass_for_the_trunk(tmp_path, install):
     assert "outbound_auth" not in endpoint
 
 
+def test_a_carrier_that_fell_silent_is_hung_up_and_a_silent_phone_is_not(tmp_path, install):
+    """A lost BYE would keep the operator for ever; a muted phone may send nothing while it waits."""
+    lines = {"trunks": [TrunkLine(trunk=trunk())], "phones": [PhoneLine(extension="101", secret="s")]}
+    etc = render(tmp_path / "a", install, **lines).parent
+    carrier = section_of(etc / "pjsip_trunks.conf", "trunk-lab", "endpoint")
+    assert 0 < int(carrier["rtp_timeout"]) < int(carrier["rtp_timeout_hold"])
+    phone = section_of(etc / "pjsip_phones.conf", "101", "endpoint")
+    assert not {"rtp_timeout", "rtp_timeout_hold"} & set(phone)
+
+
 def test_a_trunk_with_everything(tmp_path, install):
     line = TrunkLine(
         trunk=trunk(
@@ -171,7 +181,7 @@ def test_ipv6_hosts_are_bracketed(tmp_path, install):
         ({"last_word": ("im-sorry", "x,System(rm)")}, "last_word"),
         ({"last_word": ("a&b",)}, "last_word"),
         ({"python": Path("/opt/py,thon")}, "python"),
-        ({"python": Path("relative/python")}, "python: .* must be absolute"),
+        ({"python": Path("relative/python")}, "python: .* is not absolute"),
         ({"phone_codecs": ("g729",)}, "g729; allowed: alaw, ulaw"),
         ({"phone_codecs": ()}, "none given"),
         ({"phone_options_interval_s": -1}, "seconds"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -12,8 +13,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dialer.core.commands import HangUp, SaveAgent, SaveCall, SaveCampaignState, SaveLead
-from dialer.core.events import ContactHungUp, RecordingMissing, RecordingStored, Ticked
+from dialer.core.commands import HangUp, SaveAgent, SaveCall, SaveCampaignState, SaveLead, SavePhone
+from dialer.core.events import (
+    ContactHungUp,
+    FreshLead,
+    LeadsFetched,
+    RecordingMissing,
+    RecordingStored,
+    Ticked,
+)
 from dialer.core.ids import AgentId, AttemptId, CampaignId, ChannelId, LeadId
 from dialer.core.values import (
     Agent,
@@ -25,9 +33,11 @@ from dialer.core.values import (
     Lead,
     Result,
 )
+from dialer.store import journal as journal_module
+from dialer.store import leads, settings
 from dialer.store.connect import open_reader, transaction
 from dialer.store.errors import JournalError, JournalRefused, StoreError
-from dialer.store.journal import Journal
+from dialer.store.journal import EVENTS_KEPT_DAYS, Journal
 
 MakeCall = Callable[..., Call]
 
@@ -47,7 +57,7 @@ async def test_an_open_attempt_is_loaded_as_it_was_saved(
     lead = await first_lead(journal, campaign)
     call = call_for(lead, state=CallState.RINGING, deadline=140.5, rang_at=101.25)
     await journal.save([Ticked(at=100.0)], [SaveCall(call=call)])
-    loaded = await journal.load(200.0)
+    loaded = await journal.load()
     assert [one.call for one in loaded.open] == [call]
     assert loaded.open[0].lead == lead
 
@@ -64,7 +74,7 @@ async def test_loaded_lead_is_as_it_was_when_the_attempt_was_placed(
     second = call_for(again, 2, state=CallState.CONNECTED, connected_at=102.0)
     agent = Agent(id=AgentId("ann"), state=AgentState.ON_CALL, since=102.0, attempt=second.attempt)
     await journal.save([], [SaveCall(call=second), SaveAgent(agent=agent, at=102.0)])
-    (found,) = (await journal.load(200.0)).open
+    (found,) = (await journal.load()).open
     assert found.call == second
     assert found.lead == again
 
@@ -83,12 +93,73 @@ async def test_an_ended_call_is_loaded_while_an_agent_may_give_its_result(
             SaveAgent(agent=agent, at=9.0),
         ],
     )
-    loaded = await journal.load(10.0)
+    loaded = await journal.load()
     assert loaded.open == ()
     assert [one.call for one in loaded.last] == [call]
-    assert loaded.last[0].lead.ordinal == 0
-    assert loaded.last[0].lead.phones == lead.phones
+    before = loaded.last[0].lead
+    assert before is not None
+    assert before.ordinal == 0
+    assert before.phones == lead.phones
     assert [one.agent for one in loaded.agents if one.card.id == "ann"] == [agent]
+
+
+@pytest.mark.parametrize("how", [Result.TALKED, None])
+async def test_an_ended_call_whose_lead_was_dialed_again_is_loaded_without_it(
+    journal: Journal, campaign: Campaign, call_for: MakeCall, how: Result | None
+) -> None:
+    """Else a result given after the restart would undo what the later call came to."""
+    lead = await first_lead(journal, campaign)
+    ended = {"state": CallState.ENDED, "connected_at": 5.0, "ended_at": 9.0}
+    old = call_for(lead, 1, result=Result.TALKED, **ended)
+    later = call_for(replace(lead, ordinal=1), 2, result=how, **(ended if how else {}))
+    agent = Agent(id=AgentId("ann"), state=AgentState.PAUSED, since=9.0, last_attempt=old.attempt)
+    await journal.save([], [SaveCall(call=old), SaveAgent(agent=agent, at=9.0)])
+    assert [one.lead for one in (await journal.load()).last] == [lead]
+    await journal.save([], [SaveCall(call=later)])
+    (last,) = (await journal.load()).last
+    assert (last.call, last.lead) == (old, None)
+
+
+async def test_a_save_that_is_older_than_the_lead_changes_nothing(
+    journal: Journal, campaign: Campaign, db: sqlite3.Connection
+) -> None:
+    lead = await first_lead(journal, campaign)
+    await journal.save([], [SaveLead(lead=lead.id, ordinal=2, due=None, finished="order")])
+    await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=900.0)])
+    row = db.execute("SELECT ordinal, due, finished FROM leads WHERE id = ?", (lead.id,)).fetchone()
+    assert row == (2, None, "order")
+    await journal.save([], [SaveLead(lead=lead.id, ordinal=2, due=900.0)])  # the operator thought better
+    row = db.execute("SELECT ordinal, due, finished FROM leads WHERE id = ?", (lead.id,)).fetchone()
+    assert row == (2, 900.0, None)
+
+
+async def test_a_lead_whose_list_was_removed_stays_so(
+    journal: Journal, campaign: Campaign, db: sqlite3.Connection
+) -> None:
+    """Its call was still live then, and ends now."""
+    lead = await first_lead(journal, campaign)
+    settings.apply_campaign(db, replace(campaign, lists=()), 5.0)
+    await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=900.0)])
+    sql = "SELECT ordinal, due, finished FROM leads WHERE id = ?"
+    assert db.execute(sql, (lead.id,)).fetchone() == (1, None, leads.LIST_REMOVED)
+    assert await journal.fetch_leads(campaign, 9, 1000.0) == ([], False)
+    await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=None, finished="order")])
+    await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=950.0)])  # the operator thought better
+    assert db.execute(sql, (lead.id,)).fetchone() == (1, None, leads.LIST_REMOVED)
+
+
+async def test_who_was_reached_while_the_list_was_removed_is_not_dialed_when_it_comes_back(
+    journal: Journal, campaign: Campaign
+) -> None:
+    def set_lists(*names: str) -> Callable[[sqlite3.Connection], bool]:
+        return lambda connection: settings.apply_campaign(connection, replace(campaign, lists=names), 5.0)
+
+    lead = await first_lead(journal, campaign)
+    await journal.run(set_lists())
+    await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=None, finished="order")])
+    await journal.run(set_lists(*campaign.lists))
+    assert await journal.enroll(campaign.id, 6.0) == 2
+    assert lead.id not in {one.id for one in (await journal.fetch_leads(campaign, 9, 1000.0))[0]}
 
 
 async def test_all_of_a_decision_or_nothing(
@@ -184,6 +255,20 @@ async def test_a_number_found_bad_stays_bad(journal: Journal, campaign: Campaign
     assert [phone.is_bad for phone in again.phones] == [True, False]
 
 
+@pytest.mark.parametrize(("found", "is_bad"), [(Result.TALKED, False), (Result.INVALID, True)])
+async def test_a_word_taken_back_makes_good_what_the_telephone_did_not_find_bad(
+    journal: Journal, campaign: Campaign, call_for: MakeCall, found: Result, is_bad: bool
+) -> None:
+    lead = await first_lead(journal, campaign)
+    phone = lead.phones[0].id
+    ended = call_for(lead, state=CallState.ENDED, ended_at=9.0, result=found)
+    await journal.save([], [SaveCall(call=ended), SavePhone(phone=phone, is_bad=True)])
+    await journal.save([], [SavePhone(phone=lead.phones[1].id, is_bad=True)])
+    assert [one.is_bad for one in (await first_lead(journal, campaign)).phones] == [True, True]
+    await journal.save([], [SavePhone(phone=phone, is_bad=False)])
+    assert [one.is_bad for one in (await first_lead(journal, campaign)).phones] == [is_bad, True]
+
+
 async def test_recordings_are_kept_and_missing_ones_named(
     journal: Journal, campaign: Campaign, call_for: MakeCall, db: sqlite3.Connection
 ) -> None:
@@ -206,6 +291,98 @@ async def test_events_and_orders_are_noted_for_replay(journal: Journal, db: sqli
     await journal.save([event], [HangUp(channel=ChannelId("x"))])
     rows = list(db.execute("SELECT at, kind, name FROM events ORDER BY id"))
     assert rows == [(7.5, "event", "ContactHungUp"), (7.5, "command", "HangUp")]
+
+
+async def test_an_answer_of_the_store_is_noted_by_its_ids_alone(
+    journal: Journal, campaign: Campaign, db: sqlite3.Connection
+) -> None:
+    lead = await first_lead(journal, campaign)
+    fresh = FreshLead(lead=lead, attempt=AttemptId("a" + "0" * 20))
+    await journal.save([LeadsFetched(at=7.5, campaign=campaign.id, leads=(fresh,), unfinished=True, ask=3)])
+    (body,) = db.execute("SELECT body FROM events").fetchone()
+    assert json.loads(body) == {
+        "type": "LeadsFetched",
+        "at": 7.5,
+        "campaign": "spring",
+        "leads": [{"lead": lead.id, "attempt": fresh.attempt}],
+        "unfinished": True,
+        "ask": 3,
+    }
+
+
+NOW = 1_700_000_000.0
+OLD = NOW - EVENTS_KEPT_DAYS * 86_400
+
+
+def note(db: sqlite3.Connection, *instants: float) -> None:
+    with transaction(db):
+        db.executemany(
+            "INSERT INTO events (at, kind, name, body) VALUES (?, 'event', 'Ticked', '{}')",
+            [(at,) for at in instants],
+        )
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0.005)
+
+
+async def test_events_too_old_are_deleted_at_the_opening_in_chunks(
+    path: Path, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialer.store.journal._PRUNE_ROWS", 2)
+    note(db, *(OLD - number for number in range(1, 8)), OLD + 1, NOW)
+    async with await Journal.open(path) as journal:
+        await until(lambda: count(db, "events") == 2)
+        await journal.save([Ticked(at=NOW)])
+        assert journal.transactions == 4 + 1
+    assert [row[0] for row in db.execute("SELECT at FROM events ORDER BY at")] == [OLD + 1, NOW, NOW]
+
+
+async def test_events_are_deleted_again_later_also_after_a_failure(
+    path: Path, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialer.store.journal._PRUNE_AGAIN_S", 0.01)
+    monkeypatch.setattr("dialer.store.journal._PRUNE_FAILED_S", 0.01)
+    tries = 0
+    prune = journal_module._prune_chunk
+
+    def fails_at_first(connection: sqlite3.Connection, at: float) -> bool:
+        nonlocal tries
+        tries += 1
+        if tries <= 2:
+            raise JournalError("locked") if tries == 1 else sqlite3.OperationalError("full")
+        return prune(connection, at)
+
+    monkeypatch.setattr(journal_module, "_prune_chunk", fails_at_first)
+    async with await Journal.open(path) as journal:
+        for _ in range(2):
+            note(db, OLD - 1, NOW)
+            await until(lambda: count(db, f"events WHERE at < {OLD}") == 0)
+        await journal.save([Ticked(at=NOW)])
+    assert tries > 3
+
+
+async def test_another_writer_is_not_waited_for(
+    path: Path, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialer.store.connect._LOOK_AGAIN_S", -1.0)  # who waits fails
+    note(db, OLD - 1, NOW)
+    db.execute("BEGIN IMMEDIATE")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, pytest.raises(JournalError):
+        journal_module._prune_chunk(other, NOW)
+    db.execute("ROLLBACK")
+
+
+async def test_a_save_goes_before_what_is_left_to_delete(
+    path: Path, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialer.store.journal._PRUNE_ROWS", 1)
+    note(db, *([OLD - 1] * 500), NOW)
+    async with await Journal.open(path) as journal:
+        await journal.save([Ticked(at=NOW)])
+        assert count(db, f"events WHERE at < {OLD}") > 0
 
 
 async def test_a_full_disk_saves_nothing_and_passes(
@@ -285,11 +462,10 @@ async def test_what_is_saved_outlives_the_engine(
     await journal.save([], [running, waiting])
     await journal.close()
     async with await Journal.open(path) as again:
-        loaded = await again.load(10.0)
+        loaded = await again.load()
     assert [one.call for one in loaded.open] == [call]
     assert loaded.campaigns[0].campaign == campaign
     assert loaded.campaigns[0].state is CampaignState.RUNNING
-    assert loaded.next_due == {"spring": 700.0}
     assert [trunk.id for trunk in loaded.trunks] == ["north"]
 
 

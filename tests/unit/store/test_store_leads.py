@@ -61,9 +61,6 @@ async def test_waiting_leads_page_by_page(
     monkeypatch.setattr("dialer.store.journal.PAGE_ROWS", 2)
     for number, due in ((1, 700.0), (2, 700.0), (3, 650.0)):
         await journal.save([], [SaveLead(lead=LeadId(number), ordinal=1, due=due)])
-    assert await journal.next_due(campaign.id, 600.0) == 650.0
-    assert await journal.next_due(campaign.id, 650.0) == 700.0
-    assert await journal.next_due(campaign.id, 700.0) is None
     page, after = await journal.waiting_leads(campaign.id, 600.0)
     assert page == [(3, 650.0), (1, 700.0)]
     rest, after = await journal.waiting_leads(campaign.id, 600.0, after)
@@ -87,7 +84,7 @@ async def test_contacts_that_come_later_are_enrolled_once(
         (leads.UNFINISHED_SQL, ("spring",)),
         (leads.PHONES_SQL, (1,)),
         (leads.TRIED_SQL, (1, 5)),
-        (leads.NEXT_DUE_SQL, ("spring", 2, 10.0)),
+        (leads.LATER_SQL, (1, 5)),
         (leads.WAITING_SQL, ("spring", 2, 10.0, 0, 5)),
     ],
 )
