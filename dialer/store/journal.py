@@ -222,7 +222,11 @@ class Journal:
             JournalError: the journal cannot be written; what was enrolled stays.
         """
         added = 0
-        while (count := await self._run(lambda c: lead_store.enroll_chunk(c, campaign, at))) is not None:
+
+        def chunk(connection: sqlite3.Connection) -> int | None:
+            return lead_store.enroll_chunk(connection, campaign, at, busy_s=self._busy_s)
+
+        while (count := await self._run(chunk)) is not None:
             added += count
         return added
 

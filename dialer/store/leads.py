@@ -14,7 +14,7 @@ import time
 
 from dialer.core.ids import CampaignId, ContactId, LeadId, PhoneId
 from dialer.core.values import Lead, LeadPhone, Result
-from dialer.store.connect import transaction
+from dialer.store.connect import BUSY_S, transaction
 from dialer.store.schema import PRIORITIES, PRIORITY_FRESH
 
 CHUNK_ROWS = 2000
@@ -151,9 +151,14 @@ def enroll(connection: sqlite3.Connection, campaign: CampaignId, at: float) -> i
     return added
 
 
-def enroll_chunk(connection: sqlite3.Connection, campaign: CampaignId, at: float) -> int | None:
-    """Enroll one chunk of contacts; None when there was nothing left to look at."""
-    with transaction(connection):
+def enroll_chunk(
+    connection: sqlite3.Connection, campaign: CampaignId, at: float, *, busy_s: float = BUSY_S
+) -> int | None:
+    """Enroll one chunk of contacts; None when there was nothing left to look at.
+
+    Raises JournalError, also when another writer holds the journal for longer than *busy_s*.
+    """
+    with transaction(connection, busy_s=busy_s):
         for name, enrolled_to in connection.execute(
             "SELECT list, enrolled_to FROM campaign_lists WHERE campaign = ? ORDER BY position", (campaign,)
         ).fetchall():
