@@ -261,7 +261,7 @@ class Show:
                     if seconds >= PICTURE_S and not taken:
                         taken = True
                         await self._do(
-                            "watch", "--svg", str(self._folder / "board.svg"), "--width", "110", quiet=True
+                            "watch", "--svg", str(self._folder / "board.svg"), "--width", "124", quiet=True
                         )
                     if not on_terminal and seconds % FRAME_S == 0:
                         await self._do("watch", "--once", "--width", "110")

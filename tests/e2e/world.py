@@ -120,6 +120,7 @@ def campaign(name: str = "demo", **changes: Any) -> Campaign:
         ring_s=4.0,
         wait_s=2.0,
         wrap_up_s=0.3,
+        ring_agent="at_answer",
         agent_ring_s=4.0,
         retry=QUICK_RETRY,
     )
