@@ -241,10 +241,20 @@ class FloorState:
         self.out.append(Tell(channel=agent.channel, message="call"))
 
     def _join_if_possible(self, call: Call, at: float) -> None:
-        """The person waits; if the promised agent's line is up, join them."""
+        """The person waits; if the promised agent's line is up, join them.
+
+        While the agent's phone rings they wait as long as it may ring: then the one who is not there
+        is paused, and does not lose one person after another.
+        """
         agent = self.agents.get(call.agent) if call.agent is not None else None
-        if agent is not None and agent.has_line:
+        if agent is None:
+            return
+        if agent.has_line:
             self._join(call, agent, at)
+        elif agent.deadline is not None and agent.deadline > (call.deadline or 0.0):
+            ring_s = agent.deadline - at
+            fact = calls.AgentReserved(at=at, agent=agent.id, bridge=None, ring_s=ring_s)
+            self.call_step(call.attempt, fact)
 
     def _ring_agent_at_ring(self, call: Call, desk: Desk, at: float) -> None:
         if desk.campaign.ring_agent != "at_ring" or call.agent is not None:

@@ -224,16 +224,20 @@ def test_when_we_give_the_call_up_the_operators_phone_stops_ringing_at_once(when
     assert w.is_quiet()
 
 
-def test_the_operators_phone_stops_ringing_when_the_person_goes_to_the_last_word() -> None:
-    w = ringing("at_ring", wait_s=2.0)
+@pytest.mark.parametrize("when", ["at_dial", "at_ring"])
+def test_an_empty_chair_loses_one_person_and_not_one_after_another(when: str) -> None:
+    """The person waits while the promised operator's phone rings; who does not pick up is paused."""
+    w = ringing(when, wait_s=2.0)
     a1 = w.only()
     leg = w.agent("g7").channel
     w.answers(a1)
     w.look()
-    w.fires(a1)
+    w.tick(3.0)
+    assert w.look(SendToLastWord) == [], "the phone still rings for them"
+    w.tick(15.0)
     assert SendToLastWord(attempt=a1) in (commands := w.look())
     assert HangUp(channel=leg) in commands  # type: ignore[arg-type]
-    assert w.state("g7") is AgentState.READY, "who could not help it"
+    assert (w.state("g7"), w.agent("g7").reason) == (AgentState.PAUSED, "no_answer")
 
 
 @pytest.mark.parametrize("how", ["refused", "ended", "timer", "the call's timer", "sweep"])
