@@ -44,7 +44,7 @@ SOUNDS: Final[Mapping[c.Message, str]] = {
     "signed_out": "sound:agent-loggedoff",
     "ready": "sound:activated",
     "paused": "sound:de-activated",
-    "result_saved": "sound:vm-saved",
+    "result_saved": "sound:beep",  # short: it is keyed while people talk, and while it plays nobody is heard
     "call": "sound:ascending-2tone",
     "refused": "sound:beeperr",
     "call_over": "sound:descending-2tone",
