@@ -38,6 +38,7 @@ from dialer.store.rows import (
     card_to_row,
 )
 from dialer.store.writing import write
+from tests.examples import examples
 
 TEMPLATE = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 migrate(TEMPLATE)
@@ -120,7 +121,7 @@ def state_of(connection: sqlite3.Connection) -> list[list[tuple[object, ...]]]:
     return [list(connection.execute(f"SELECT * FROM {name} ORDER BY 1")) for name in ("attempts", "agents")]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(CALLS)
 def test_a_call_comes_back_as_it_was_saved(call: Call) -> None:
     with journal() as connection:
@@ -128,7 +129,7 @@ def test_a_call_comes_back_as_it_was_saved(call: Call) -> None:
         assert call_from_row(connection.execute(f"SELECT {CALL_COLUMNS} FROM attempts").fetchone()) == call
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(AGENTS)
 def test_an_agent_comes_back_as_saved(agent: Agent) -> None:
     with journal() as connection:
@@ -137,7 +138,7 @@ def test_an_agent_comes_back_as_saved(agent: Agent) -> None:
         assert agent_from_row((agent.id, *agent_to_row(agent)[:-1])) == agent
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(AGENTS, min_size=1, max_size=6))
 def test_an_agents_history_has_one_present_state_and_no_overlap(agents: list[Agent]) -> None:
     commands: list[Command] = [
@@ -157,7 +158,7 @@ def test_an_agents_history_has_one_present_state_and_no_overlap(agents: list[Age
         assert all(first[1] is not None and first[1] <= second[0] for first, second in pairwise(lasting))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(CALLS, CALLS)
 def test_saving_a_decision_twice_leaves_what_once_left(first: Call, second: Call) -> None:
     commands: list[Command] = [SaveCall(call=first), SaveCall(call=second)]
@@ -172,7 +173,7 @@ def test_saving_a_decision_twice_leaves_what_once_left(first: Call, second: Call
         assert state_of(connection) == once
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.builds(
         Campaign,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -38,7 +39,7 @@ class Server:
 async def test_a_server_that_does_not_come_up_is_tried_again_and_again(monkeypatch):
     monkeypatch.setattr(house, "RESTART_S", 0.0)
     server = Server(failures=20)
-    keeping = asyncio.create_task(house._keep_up(server))
+    keeping = asyncio.create_task(house._keep_up(cast("Any", server)))
     async with asyncio.timeout(5):
         while server.pid is None:
             await asyncio.sleep(0)
@@ -62,6 +63,6 @@ async def test_a_failed_engine_leaves_the_conversations_alone(
 ):
     server = Server()
     one = house.House(tmp_path, outlive=outlive)
-    one._stack.push_async_exit(one._stopping(server))
+    one._stack.push_async_exit(one._stopping(cast("Any", server)))
     await one._stop(failure)
     assert server.stops == stops

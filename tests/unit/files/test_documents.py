@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dialer.store import documents
 from dialer.store.documents import BadFile
+from tests.examples import examples
 
 KEYS = st.one_of(
     st.text(max_size=8), st.sampled_from(["calls", "retry", "id", "a-b", "1", 'q"uote', "dot.ted"])
@@ -57,20 +58,20 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(DOCUMENTS)
 def test_what_is_dumped_is_read_back(document: dict[str, Any]) -> None:
     assert tomllib.loads(documents.dump(document)) == document
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(LINES, st.sampled_from(["system", "trunk", "campaign", "secrets"]))
 def test_no_text_breaks_the_reader(lines: list[str], kind: str) -> None:
     with contextlib.suppress(BadFile):
         documents.parse("\n".join(lines), "some.toml", kind)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text(max_size=30))
 def test_a_value_is_always_something(text: str) -> None:
     assert documents.read_value(text) is not None

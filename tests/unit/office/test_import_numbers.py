@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dialer.office.numbers import BadNumber, BadRegion, Numbers, ask_library
+from tests.examples import examples
 
 REGIONS = (
     "RU",
@@ -94,13 +95,13 @@ def agrees(text: str, region: str) -> None:
         assert fast == judge(text, region)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(st.text("0123456789", min_size=1, max_size=16), st.sampled_from(REGIONS), st.booleans())
 def test_any_digits_are_judged_as_by_the_library(digits: str, region: str, plus: bool) -> None:
     agrees(("+" if plus else "") + digits, region)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(st.text("+0123456789 -().\u00a0", min_size=1, max_size=24), st.sampled_from(REGIONS))
 @example("(+7) 916 123-45-67", "RU")
 @example("8..916..123..45..67", "RU")
@@ -127,13 +128,13 @@ def nearly_right(draw: st.DrawFn) -> tuple[str, str]:
     ) + changed, region
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(nearly_right())
 def test_nearly_right_numbers_are_judged_as_by_the_library(case: tuple[str, str]) -> None:
     agrees(*case)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.sampled_from(("+7", "7", "8", "")),
     st.sampled_from("34789"),
