@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import shlex
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -135,6 +136,10 @@ class Show:
         task = asyncio.current_task()
         assert task is not None
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        with self._alone():
+            return await self._run()
+
+    async def _run(self) -> bool:
         await asyncio.to_thread(self._clear)
         ports = await asyncio.to_thread(choose_ports, rtp_count=400)
         room = await asyncio.to_thread(choose_room, len(OPERATORS))
@@ -187,9 +192,27 @@ class Show:
                 raise ShowFailed(
                     f"{self._folder} holds something that is no demonstration; give another --folder"
                 )
-            shutil.rmtree(self._folder)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            say(f"The demonstration that was in {self._folder} is replaced")
+            for one in self._folder.iterdir():
+                if one.name != MARK:
+                    shutil.rmtree(one) if one.is_dir() else one.unlink()
         (self._folder / MARK).touch()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder: a second demonstration would take it away under the first. Raises ShowFailed."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ShowFailed(
+                f"a demonstration is running in {self._folder}; end it, or give another --folder"
+            ) from None
+        else:
+            yield
+        finally:
+            os.close(held)
 
     @contextlib.asynccontextmanager
     async def _engine(self) -> AsyncIterator[None]:
@@ -319,7 +342,7 @@ class Show:
 
     async def _stay(self) -> None:
         say("Everything stays up until Ctrl-C. Try, in another terminal:")
-        click.echo(f"  export OBZVON_HOME={self._home}")
+        click.echo(f"  ./dev shell\n  export OBZVON_HOME={self._home}")
         click.echo("  dialer watch\n  dialer doctor\n  dialer report attempts --format csv")
         await asyncio.Event().wait()
 

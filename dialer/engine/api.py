@@ -20,7 +20,7 @@ from dialer.core import events as ev
 from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, CampaignId
 from dialer.core.orders import why_not
-from dialer.core.values import CallState
+from dialer.core.values import AgentState, CallState
 from dialer.engine.identity import Clock
 from dialer.engine.loop import Engine, NotSaved
 from dialer.engine.process import EmbeddedError
@@ -169,6 +169,8 @@ class Api:
         if agent not in self._floor.cards:
             raise _Refused(404, f"there is no agent {agent!r}")
         body = await _read(request, AgentOrder)
+        if order != "sign_out" and self._floor.agents[agent].state is AgentState.SIGNED_OUT:
+            raise _Refused(409, f"{agent} is signed out; only the operator can sign in, from the desk phone")
         await self._order(ev.AgentOrdered(at=self._clock(), agent=agent, order=order, reason=body.reason))  # type: ignore[arg-type]
         return _json({"agent": agent, "order": order})
 

@@ -77,7 +77,6 @@ RECORDINGS_TABLE = (
     "agent",
     "operator_result",
     "length_s",
-    "path",
 )
 MISSING_TABLE = ("attempt", "campaign", "contact_name", "number", "agent", "result", "missing")
 

@@ -92,6 +92,8 @@ def find_form(path: Path, *, encoding: str | None = None, delimiter: str | None 
     except LookupError:
         known = ", ".join(name.replace("_", "-") for name in ENCODINGS)
         raise BadList(f"{encoding!r} is no encoding; known are, among others: {known}.") from None
+    except UnicodeError as error:
+        raise BadList(f"{path.name} cannot be read as {encoding}: {error}.") from None
     if delimiter is None:
         delimiter = _find_delimiter(text)
     return Form(encoding=encoding, delimiter=delimiter, size=size)

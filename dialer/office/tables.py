@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, TextIO
 
+_WORD_MAX = 26
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d\Z")
 Row = Mapping[str, Any]
 
 _INSTANT = re.compile(r"(at|since|due|.+_at|.+_due|.+_since)\Z")
@@ -115,6 +117,16 @@ def _show_csv(rows: Iterator[Row], names: list[str], out: TextIO) -> None:
         writer.writerow([csv_cell(row[name]) for name in names])
 
 
+def _is_one_word(values: Iterable[Any]) -> bool:
+    """Ids, numbers and instants are copied, so they are never broken over two lines."""
+    return all(len(text := text_of(value)) <= _WORD_MAX and " " not in text for value in values)
+
+
+def _short(name: str, text: str) -> str:
+    """An instant without its zone: in a table for people it is the machine's own."""
+    return text[:19].replace("T", " ") if _INSTANT.match(name) and _ISO.match(text) else text
+
+
 def _show_table(rows: Iterator[Row], names: list[str], title: str, out: TextIO) -> None:
     from rich import box
     from rich.console import Console
@@ -129,9 +141,14 @@ def _show_table(rows: Iterator[Row], names: list[str], title: str, out: TextIO) 
     for name in names:
         values = [row[name] for row in shown if row[name] is not None]
         is_number = bool(values) and all(isinstance(value, int | float) for value in values)
-        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(
+            Text(name),
+            justify="right" if is_number else "left",
+            overflow="fold",
+            no_wrap=_is_one_word(values),
+        )
     for row in shown:
-        table.add_row(*(Text(text_of(row[name])) for name in names))
+        table.add_row(*(Text(_short(name, text_of(row[name]))) for name in names))
     if shown:
         if title:
             console.print(Text(title, style="bold"))

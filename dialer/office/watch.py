@@ -177,8 +177,14 @@ def _head(board: Board) -> RenderableType:
     if health is None:
         second = Text(f"▲ {text_of(board.trouble)} Below: the journal.", style="bold red")
     else:
-        why = text_of("; ".join(health.why_not))
-        first.append("dialing" if health.originating else f"not dialing: {why}", _YES_NO[health.originating])
+        reasons = [text_of(why) for why in health.why_not]
+        if not any(one.state == "running" for one in board.campaigns):
+            reasons.append("no campaign runs")
+        if board.agents and all(one.state == "signed_out" for one in board.agents):
+            reasons.append("nobody is signed in")
+        if health.trunks and not any(health.trunks.values()):
+            reasons.append("no trunk answers")
+        first.append(f"not dialing: {'; '.join(reasons)}" if reasons else "dialing", _YES_NO[not reasons])
         second = Text("  ").join(
             [
                 _lamp("Asterisk", health.pbx_connected),

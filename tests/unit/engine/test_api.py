@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from dialer.core import events as ev
 from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, CampaignId, ContactId, LeadId
-from dialer.core.values import AgentCard, Campaign, CampaignState, Lead
+from dialer.core.values import AgentCard, AgentState, Campaign, CampaignState, Lead
 from dialer.engine import api as module
 from dialer.engine.api import Api, listen
 from dialer.engine.loop import NotSaved
@@ -260,10 +261,19 @@ async def test_a_journal_that_fails_is_said_and_nothing_is_ordered(house):
     [("ready", None, ""), ("pause", {"reason": "fire drill"}, "fire drill"), ("sign_out", {}, "")],
 )
 async def test_an_agent_is_ordered(house, order, body, reason):
+    agents = house.engine.floor.agents
+    agents["ann"] = msgspec.structs.replace(agents["ann"], state=AgentState.READY)
     status, answer = await house.post(f"/v1/agents/ann/{order}", json=body)
     assert (status, answer) == (200, {"agent": "ann", "order": order})
     (event,) = house.inbox.of(ev.AgentOrdered)
     assert (event.agent, event.order, event.reason) == ("ann", order, reason)
+
+
+@pytest.mark.parametrize("order", ["ready", "pause"])
+async def test_who_is_signed_out_is_not_ordered_about(house, order):
+    status, answer = await house.post(f"/v1/agents/ann/{order}", json={})
+    assert (status, "signed out" in answer["error"]) == (409, True)
+    assert house.inbox.all == []
 
 
 @pytest.mark.parametrize(
