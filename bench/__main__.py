@@ -158,7 +158,7 @@ def _say(text: str) -> None:
 
 
 def _show(report: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 180)
     for measure in report["measures"]:
         table = Table(title=measure["title"], title_justify="left", title_style="bold")
         for column in measure["rows"][0]:
