@@ -20,7 +20,7 @@ from dialer.lab.phones import LabPhone
 from dialer.store.connect import open_reader
 
 LOOK_S = 0.2
-TALK_S = 5.0
+TALK_S = 4.0
 """The operator ends a talk that the person has not ended by then."""
 RESULTS = ("1", "2", "2", "3", "3", "4", "5")
 """Digits after *44, by how often they are given."""

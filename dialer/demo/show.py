@@ -72,12 +72,12 @@ phone_kinds = ["mobile", "home", "work"]
 
 # A day in a minute and a half: the rules are the usual ones, their times are not.
 [calls]
-ring_s = 5
+ring_s = 4
 attempts = 2
 
 [agents]
 ring = "at_ring"
-ring_s = 5
+ring_s = 4
 wrap_up_s = 1.5
 
 [retry]
