@@ -12,6 +12,7 @@ import threading
 import time
 from collections import namedtuple
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,12 @@ def test_secrets(home: Path) -> None:
 
 def test_journal(home: Path) -> None:
     assert only(doctor.check_journal(home)).status == "ok"
-    with sqlite3.connect(home / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(home / "journal.sqlite3")) as connection, connection:
         connection.execute(
             "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('obzvon', '9999_x', '')"
         )
     assert "newer version" in only(doctor.check_journal(home)).finding
-    with sqlite3.connect(home / "journal.sqlite3") as connection:
+    with closing(sqlite3.connect(home / "journal.sqlite3")) as connection, connection:
         connection.execute("DELETE FROM _sqlite_migrations WHERE name NOT LIKE '0001%'")
     assert only(doctor.check_journal(home)).status == "warn"
     (home / "journal.sqlite3").unlink()
