@@ -158,6 +158,7 @@ class LabPhone:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self._went_dark()  # the reader may have been cancelled before it noticed
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -291,6 +292,10 @@ class LabPhone:
                 async with self._changed:
                     self._changed.notify_all()
         await self._sipp.stop()
+        await self._went_dark()
+
+    async def _went_dark(self) -> None:
+        """The phone's process is gone, and whatever it had with it."""
         self.is_registered = False
         now = time.time()
         for call in self.calls:
