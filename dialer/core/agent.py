@@ -187,6 +187,11 @@ def _drop_line(agent: Agent) -> list[AnyCommand]:
     return [HangUp(channel=agent.channel), CloseLine(bridge=line_bridge(agent.channel))]
 
 
+def _let_leg_go(agent: Agent) -> Step:
+    """A rung operator's leg has served its call; the operator is where they were."""
+    return msgspec.structs.replace(agent, channel=None, has_line=False), _drop_line(agent)
+
+
 def _sign_out(agent: Agent, fact: Fact, card: AgentCard) -> Step:
     commands = _drop_line(agent)
     agent = _to(
@@ -271,8 +276,7 @@ def _promise_lost(agent: Agent, fact: LineDown, card: AgentCard) -> Step:
 
 
 def _missed(agent: Agent, fact: Fact, card: AgentCard) -> Step:
-    commands = _drop_line(agent)
-    agent = msgspec.structs.replace(agent, channel=None, has_line=False)
+    agent, commands = _let_leg_go(agent)
     if agent.sign_out_asked:
         agent, more = _sign_out(agent, fact, card)
         return agent, [*commands, *more]
@@ -291,8 +295,7 @@ def _released(agent: Agent, fact: CallOver, card: AgentCard) -> Step:
     """The call ended before it was connected."""
     commands: list[AnyCommand] = []
     if card.leg == "rung":
-        commands = _drop_line(agent)
-        agent = msgspec.structs.replace(agent, channel=None, has_line=False)
+        agent, commands = _let_leg_go(agent)
     agent, more = _free(agent, fact, card)
     return agent, [*commands, *more]
 
@@ -300,8 +303,7 @@ def _released(agent: Agent, fact: CallOver, card: AgentCard) -> Step:
 def _wrap_up(agent: Agent, fact: CallOver, card: AgentCard) -> Step:
     commands: list[AnyCommand] = []
     if card.leg == "rung":
-        commands = _drop_line(agent)
-        agent = msgspec.structs.replace(agent, channel=None, has_line=False)
+        agent, commands = _let_leg_go(agent)
     elif agent.channel is not None:
         commands = [Tell(channel=agent.channel, message="call_over")]
     if fact.wrap_up_s <= 0:
@@ -314,7 +316,7 @@ def _line_lost(agent: Agent, fact: LineDown, card: AgentCard) -> Step:
     """Parked: signed out. Rung: the leg is no longer needed, or its end ends the call (the floor's doing)."""
     if card.leg == "parked":
         return _sign_out(agent, fact, card)
-    return msgspec.structs.replace(agent, channel=None, has_line=False), _drop_line(agent)
+    return _let_leg_go(agent)
 
 
 _S = AgentState

@@ -149,7 +149,7 @@ class House:
         self._stack.push_async_callback(runner.cleanup)
         if self.asterisk is not None:
             # Its phones find us from the first moment on. An Asterisk elsewhere may come later.
-            await self._decided_connected()
+            await self._events_flow()
 
     async def _start_servers(self, loaded: Loaded) -> None:
         settings = self.settings
@@ -303,7 +303,7 @@ class House:
                 if after is None:
                     break
 
-    async def _decided_connected(self) -> None:
+    async def _events_flow(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CONNECT_S):
                 while not self.ari.is_connected:

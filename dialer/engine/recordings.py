@@ -49,6 +49,7 @@ SPOKEN_S = 1.0
 SILENT = "The call was answered, but no sound was recorded."
 GONE = "The recording was lost before it was ready."
 _CHUNK = 1 << 18
+_HEADER_BYTES = 44  # of a PCM WAV file without further chunks, as the wave module writes it
 
 
 class Empty(ValueError):
@@ -170,7 +171,7 @@ class Recordings:
         self._inbox.put(ev.RecordingMissing(at=now, attempt=call.attempt, reason=reason))
 
     def _tell_stored(self, call: Call, wav: Path, size: int, digest: str) -> None:
-        length_s = (size - _header_bytes()) / (CHANNELS * SAMPLE_BYTES * RATE_HZ)
+        length_s = (size - _HEADER_BYTES) / (CHANNELS * SAMPLE_BYTES * RATE_HZ)
         now = self._clock()
         self._inbox.put(
             ev.RecordingStored(
@@ -234,10 +235,6 @@ async def _remove(raw: Path) -> None:
         await asyncio.to_thread(raw.unlink, True)
     except OSError as error:  # it is found again at the next start, and gives the same recording
         log.warning("A raw file cannot be removed", extra={"action": "record", "error": str(error)})
-
-
-def _header_bytes() -> int:
-    return 44
 
 
 def _size(path: Path) -> int:
