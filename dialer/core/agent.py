@@ -12,398 +12,224 @@ state                 what it means
 ``paused``            away, for a reason
 ====================  ======================================================================
 
-The state follows the phone. A *parked* operator's line (``channel``, in its own bridge) lasts from
-sign-in to sign-out: when it drops, the operator is signed out. A *rung* operator's line is a leg
-that lives for one call: when it drops in the call, the operator has ended the call; when it was
-never picked up, the operator is paused, for a person must not be promised to an empty chair.
+The state follows the phone:
 
-A pause or sign-out asked for during a call takes effect when the call is over and wrapped up.
+1. A *parked* operator's line (``channel``, in its own bridge) lasts from sign-in to sign-out: when it
+   drops, the operator is signed out. That the phone is in use is the line itself. When the phone is lost
+   the line may be dead and nobody has noticed: a conversation goes on, but a ready operator is paused until
+   the phone is back, or a new line or a key on the old one shows that it is there.
+2. A *rung* operator's line is a leg that lives for one call: when it drops in the call, the operator
+   has ended the call. Between calls the phone alone tells whether anybody could be reached: while it is
+   lost or in another call the operator is paused by it, and ready again by itself when the phone is
+   back. Nobody who was paused for another reason is made ready by a phone.
+3. A phone that was rung and not picked up is a missed call, unless its own state explains it. After
+   ``Centre.missed_max`` in a row the operator is paused, for a person must not be promised to an empty
+   chair; before that they are ready again (the floor does not ring them for the same person). The row
+   is broken by a conversation and by whatever the operator asks for, not by the rest after a pause: of
+   a chair that stays empty every rest costs one person, and not a row of them.
+4. A pause or sign-out asked for during a call takes effect when the call is over and wrapped up.
+5. A pause that is longer than ``Centre.pause_s_max`` ends in a sign-out, but none that the phone made.
+
 A line that is gone, or that could not be made, is hung up and closed all the same: both are harmless,
 and which of the two it was need not be known.
+
+The facts are in :mod:`dialer.core.agent_facts`, what each cell does in :mod:`dialer.core.agent_cells`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import msgspec
-
-from dialer.core.commands import AnyCommand, CloseLine, HangUp, OpenLine, Tell
-from dialer.core.ids import AttemptId, ChannelId, line_bridge
-from dialer.core.values import Agent, AgentCard, AgentState
-
-ARRIVE_S = 10.0
-"""A line that is not in its bridge after this time is hung up."""
-MISSED_REASON = "no_answer"
-"""The reason of the pause of an operator who did not pick up."""
-
-
-class SignInAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """The operator dialed the sign-in code; *channel* is the line that they stay on, if parked."""
-
-    at: float
-    channel: ChannelId
-
-
-class SignOutAsked(msgspec.Struct, frozen=True, kw_only=True):
-    at: float
-
-
-class PauseAsked(msgspec.Struct, frozen=True, kw_only=True):
-    at: float
-    reason: str
-
-
-class ReadyAsked(msgspec.Struct, frozen=True, kw_only=True):
-    at: float
-
-
-class LegUp(msgspec.Struct, frozen=True, kw_only=True):
-    """The phone that we rang was picked up."""
-
-    at: float
-
-
-class LineUp(msgspec.Struct, frozen=True, kw_only=True):
-    """The line is in its bridge."""
-
-    at: float
-
-
-class LineDown(msgspec.Struct, frozen=True, kw_only=True):
-    """The line (the agent's present ``channel``) is gone."""
-
-    at: float
-
-
-class Reserved(msgspec.Struct, frozen=True, kw_only=True):
-    """The floor promised the agent to a call. *channel*, *ring_s*: the leg to ring, if rung."""
-
-    at: float
-    attempt: AttemptId
-    channel: ChannelId | None = None
-    ring_s: float = 0.0
-
-
-class Joined(msgspec.Struct, frozen=True, kw_only=True):
-    """The person is in the agent's bridge."""
-
-    at: float
-
-
-class CallOver(msgspec.Struct, frozen=True, kw_only=True):
-    """The agent's call ended, connected or not. *wrap_up_s*: the campaign's."""
-
-    at: float
-    wrap_up_s: float
-
-
-class Expired(msgspec.Struct, frozen=True, kw_only=True):
-    """The agent's own deadline has truly passed (the floor has checked)."""
-
-    at: float
-
-
-Fact = (
-    SignInAsked
-    | SignOutAsked
-    | PauseAsked
-    | ReadyAsked
-    | LegUp
-    | LineUp
-    | LineDown
-    | Reserved
-    | Joined
-    | CallOver
-    | Expired
-)
-FACTS: tuple[type, ...] = (
+from dialer.core import agent_cells as do
+from dialer.core.agent_cells import ARRIVE_S, Cell, Known, Step
+from dialer.core.agent_facts import (
+    FACTS,
+    MISSED,
+    OF_THE_PHONE,
+    OWN_REASONS,
+    PHONE_IN_USE,
+    PHONE_LOST,
+    CallOver,
+    CardClosed,
+    Expired,
+    Fact,
+    Joined,
+    LegUp,
+    LineDown,
+    LineUp,
+    PauseAsked,
+    Phone,
+    PhoneBusy,
+    PhoneFree,
+    PhoneLost,
+    ReadyAsked,
+    Reserved,
+    RulesChanged,
     SignInAsked,
     SignOutAsked,
-    PauseAsked,
-    ReadyAsked,
-    LegUp,
-    LineUp,
-    LineDown,
-    Reserved,
-    Joined,
-    CallOver,
-    Expired,
 )
+from dialer.core.values import Agent, AgentCard, AgentState, Centre
 
-Step = tuple[Agent, list[AnyCommand]]
-Cell = Callable[..., Step]
+__all__ = [
+    "ARRIVE_S",
+    "FACTS",
+    "MISSED",
+    "OF_THE_PHONE",
+    "OWN_REASONS",
+    "PHONE_IN_USE",
+    "PHONE_LOST",
+    "TABLE",
+    "CallOver",
+    "CardClosed",
+    "Expired",
+    "Fact",
+    "Joined",
+    "LegUp",
+    "LineDown",
+    "LineUp",
+    "PauseAsked",
+    "Phone",
+    "PhoneBusy",
+    "PhoneFree",
+    "PhoneLost",
+    "ReadyAsked",
+    "Reserved",
+    "RulesChanged",
+    "SignInAsked",
+    "SignOutAsked",
+    "Step",
+    "step",
+]
+
+_CENTRE = Centre()
 
 
-def step(agent: Agent, fact: Fact, card: AgentCard) -> Step:
-    """The agent after *fact*, and what is to be done. Never fails: the table is total."""
-    return TABLE[agent.state, type(fact)](agent, fact, card)
+def step(agent: Agent, fact: Fact, card: AgentCard, centre: Centre = _CENTRE, phone: Phone = "free") -> Step:
+    """The agent after *fact*, and what is to be done. Never fails: the table is total.
 
-
-def _to(agent: Agent, state: AgentState, at: float, **changes: object) -> Agent:
-    fields: dict[str, object] = {"deadline": None, "reason": "", "attempt": None, **changes}
-    return msgspec.structs.replace(agent, state=state, since=at, **fields)
-
-
-def _stay(agent: Agent, fact: Fact, card: AgentCard) -> Step:
-    return agent, []
-
-
-def _sign_in(agent: Agent, fact: SignInAsked, card: AgentCard) -> Step:
-    """A parked operator's new line replaces an old one; a rung operator is ready at once.
-
-    Events come twice: what names the line that we have already is no new sign-in.
+    *centre*: the rules on pauses and missed calls. *phone*: how a rung operator's phone stands after *fact*.
     """
-    if card.leg == "rung":
-        if agent.state is AgentState.READY:
-            return agent, []
-        return _to(agent, AgentState.READY, fact.at, pause_asked=None, sign_out_asked=False), []
-    if fact.channel == agent.channel:
-        return agent, []
-    commands = _drop_line(agent)
-    agent = _to(
-        agent,
-        AgentState.ARRIVING,
-        fact.at,
-        channel=fact.channel,
-        has_line=False,
-        deadline=fact.at + ARRIVE_S,
-        pause_asked=None,
-        sign_out_asked=False,
-    )
-    return agent, [*commands, OpenLine(channel=fact.channel, bridge=line_bridge(fact.channel))]
-
-
-def _sign_in_in_call(agent: Agent, fact: SignInAsked, card: AgentCard) -> Step:
-    """A parked operator changed phones (the floor tells the call); a rung one is signed in already."""
-    if card.leg == "parked":
-        return _sign_in(agent, fact, card)
-    return msgspec.structs.replace(agent, pause_asked=None, sign_out_asked=False), []
-
-
-def _drop_line(agent: Agent) -> list[AnyCommand]:
-    if agent.channel is None:
-        return []
-    return [HangUp(channel=agent.channel), CloseLine(bridge=line_bridge(agent.channel))]
-
-
-def _let_leg_go(agent: Agent) -> Step:
-    """A rung operator's leg has served its call; the operator is where they were."""
-    return msgspec.structs.replace(agent, channel=None, has_line=False), _drop_line(agent)
-
-
-def _sign_out(agent: Agent, fact: Fact, card: AgentCard) -> Step:
-    commands = _drop_line(agent)
-    agent = _to(
-        agent,
-        AgentState.SIGNED_OUT,
-        fact.at,
-        channel=None,
-        has_line=False,
-        pause_asked=None,
-        sign_out_asked=False,
-    )
-    return agent, commands
-
-
-def _sign_out_later(agent: Agent, fact: SignOutAsked, card: AgentCard) -> Step:
-    return msgspec.structs.replace(agent, sign_out_asked=True), []
-
-
-def _pause(agent: Agent, fact: PauseAsked, card: AgentCard) -> Step:
-    return _to(agent, AgentState.PAUSED, fact.at, reason=fact.reason, pause_asked=None), []
-
-
-def _pause_later(agent: Agent, fact: PauseAsked, card: AgentCard) -> Step:
-    return msgspec.structs.replace(agent, pause_asked=fact.reason), []
-
-
-def _never_mind(agent: Agent, fact: ReadyAsked, card: AgentCard) -> Step:
-    """Ready, said during a call, takes back a pause or sign-out that was asked for."""
-    return msgspec.structs.replace(agent, pause_asked=None, sign_out_asked=False), []
-
-
-def _ready(agent: Agent, fact: Fact, card: AgentCard) -> Step:
-    return _to(agent, AgentState.READY, fact.at, pause_asked=None, sign_out_asked=False), []
-
-
-def _free(agent: Agent, fact: Fact, card: AgentCard) -> Step:
-    """Free again, unless something else was asked for meanwhile."""
-    if agent.sign_out_asked:
-        return _sign_out(agent, fact, card)
-    if agent.pause_asked is not None:
-        return _to(agent, AgentState.PAUSED, fact.at, reason=agent.pause_asked, pause_asked=None), []
-    return _to(agent, AgentState.READY, fact.at), []
-
-
-def _arrived(agent: Agent, fact: LineUp, card: AgentCard) -> Step:
-    assert agent.channel is not None
-    agent, commands = _free(msgspec.structs.replace(agent, has_line=True), fact, card)
-    if agent.channel is None:
-        return agent, commands
-    return agent, [*commands, Tell(channel=agent.channel, message="signed_in")]
-
-
-def _reserve(agent: Agent, fact: Reserved, card: AgentCard) -> Step:
-    if fact.channel is None:
-        return _to(agent, AgentState.RESERVED, fact.at, attempt=fact.attempt), []
-    agent = _to(
-        agent,
-        AgentState.RESERVED,
-        fact.at,
-        attempt=fact.attempt,
-        channel=fact.channel,
-        has_line=False,
-        deadline=fact.at + fact.ring_s,
-    )
-    return agent, []
-
-
-def _picked_up(agent: Agent, fact: LegUp, card: AgentCard) -> Step:
-    assert agent.channel is not None
-    return agent, [OpenLine(channel=agent.channel, bridge=line_bridge(agent.channel))]
-
-
-def _line_up(agent: Agent, fact: LineUp, card: AgentCard) -> Step:
-    return msgspec.structs.replace(agent, has_line=True, deadline=None), []
-
-
-def _promise_lost(agent: Agent, fact: LineDown, card: AgentCard) -> Step:
-    """Parked: signed out. Rung and promised to a call: paused, for nobody is at the phone."""
-    if card.leg == "parked":
-        return _sign_out(agent, fact, card)
-    return _missed(agent, fact, card)
-
-
-def _missed(agent: Agent, fact: Fact, card: AgentCard) -> Step:
-    agent, commands = _let_leg_go(agent)
-    if agent.sign_out_asked:
-        agent, more = _sign_out(agent, fact, card)
-        return agent, [*commands, *more]
-    return _to(agent, AgentState.PAUSED, fact.at, reason=MISSED_REASON, pause_asked=None), commands
-
-
-def _reservation_late(agent: Agent, fact: Expired, card: AgentCard) -> Step:
-    return (agent, []) if agent.has_line else _missed(agent, fact, card)
-
-
-def _on_call(agent: Agent, fact: Joined, card: AgentCard) -> Step:
-    return _to(agent, AgentState.ON_CALL, fact.at, attempt=agent.attempt, last_attempt=agent.attempt), []
-
-
-def _released(agent: Agent, fact: CallOver, card: AgentCard) -> Step:
-    """The call ended before it was connected."""
-    commands: list[AnyCommand] = []
-    if card.leg == "rung":
-        agent, commands = _let_leg_go(agent)
-    agent, more = _free(agent, fact, card)
-    return agent, [*commands, *more]
-
-
-def _wrap_up(agent: Agent, fact: CallOver, card: AgentCard) -> Step:
-    commands: list[AnyCommand] = []
-    if card.leg == "rung":
-        agent, commands = _let_leg_go(agent)
-    elif agent.channel is not None:
-        commands = [Tell(channel=agent.channel, message="call_over")]
-    if fact.wrap_up_s <= 0:
-        agent, more = _free(agent, fact, card)
-        return agent, [*commands, *more]
-    return _to(agent, AgentState.WRAP_UP, fact.at, deadline=fact.at + fact.wrap_up_s), commands
-
-
-def _line_lost(agent: Agent, fact: LineDown, card: AgentCard) -> Step:
-    """Parked: signed out. Rung: the leg is no longer needed, or its end ends the call (the floor's doing)."""
-    if card.leg == "parked":
-        return _sign_out(agent, fact, card)
-    return _let_leg_go(agent)
+    return TABLE[agent.state, type(fact)](agent, fact, Known(card, centre, phone))
 
 
 _S = AgentState
 TABLE: dict[tuple[AgentState, type], Cell] = {
-    # -- signed out ---------------------------------------------------------------------
-    (_S.SIGNED_OUT, SignInAsked): _sign_in,
-    (_S.SIGNED_OUT, SignOutAsked): _stay,
-    (_S.SIGNED_OUT, PauseAsked): _stay,
-    (_S.SIGNED_OUT, ReadyAsked): _stay,
-    (_S.SIGNED_OUT, LegUp): _stay,
-    (_S.SIGNED_OUT, LineUp): _stay,
-    (_S.SIGNED_OUT, LineDown): _stay,
-    (_S.SIGNED_OUT, Reserved): _stay,
-    (_S.SIGNED_OUT, Joined): _stay,
-    (_S.SIGNED_OUT, CallOver): _stay,
-    (_S.SIGNED_OUT, Expired): _stay,
-    # -- arriving -----------------------------------------------------------------------
-    (_S.ARRIVING, SignInAsked): _sign_in,
-    (_S.ARRIVING, SignOutAsked): _sign_out,
-    (_S.ARRIVING, PauseAsked): _pause_later,
-    (_S.ARRIVING, ReadyAsked): _never_mind,
-    (_S.ARRIVING, LegUp): _stay,
-    (_S.ARRIVING, LineUp): _arrived,
-    (_S.ARRIVING, LineDown): _sign_out,
-    (_S.ARRIVING, Reserved): _stay,
-    (_S.ARRIVING, Joined): _stay,
-    (_S.ARRIVING, CallOver): _stay,
-    (_S.ARRIVING, Expired): _sign_out,
-    # -- ready --------------------------------------------------------------------------
-    (_S.READY, SignInAsked): _sign_in,
-    (_S.READY, SignOutAsked): _sign_out,
-    (_S.READY, PauseAsked): _pause,
-    (_S.READY, ReadyAsked): _stay,
-    (_S.READY, LegUp): _stay,
-    (_S.READY, LineUp): _stay,
-    (_S.READY, LineDown): _line_lost,
-    (_S.READY, Reserved): _reserve,
-    (_S.READY, Joined): _stay,
-    (_S.READY, CallOver): _stay,
-    (_S.READY, Expired): _stay,
-    # -- reserved -----------------------------------------------------------------------
-    (_S.RESERVED, SignInAsked): _sign_in_in_call,
-    (_S.RESERVED, SignOutAsked): _sign_out_later,
-    (_S.RESERVED, PauseAsked): _pause_later,
-    (_S.RESERVED, ReadyAsked): _never_mind,
-    (_S.RESERVED, LegUp): _picked_up,
-    (_S.RESERVED, LineUp): _line_up,
-    (_S.RESERVED, LineDown): _promise_lost,
-    (_S.RESERVED, Reserved): _stay,
-    (_S.RESERVED, Joined): _on_call,
-    (_S.RESERVED, CallOver): _released,
-    (_S.RESERVED, Expired): _reservation_late,
-    # -- on call ------------------------------------------------------------------------
-    (_S.ON_CALL, SignInAsked): _sign_in_in_call,
-    (_S.ON_CALL, SignOutAsked): _sign_out_later,
-    (_S.ON_CALL, PauseAsked): _pause_later,
-    (_S.ON_CALL, ReadyAsked): _never_mind,
-    (_S.ON_CALL, LegUp): _stay,
-    (_S.ON_CALL, LineUp): _stay,
-    (_S.ON_CALL, LineDown): _line_lost,
-    (_S.ON_CALL, Reserved): _stay,
-    (_S.ON_CALL, Joined): _stay,
-    (_S.ON_CALL, CallOver): _wrap_up,
-    (_S.ON_CALL, Expired): _stay,
-    # -- wrap-up ------------------------------------------------------------------------
-    (_S.WRAP_UP, SignInAsked): _sign_in,
-    (_S.WRAP_UP, SignOutAsked): _sign_out,
-    (_S.WRAP_UP, PauseAsked): _pause,
-    (_S.WRAP_UP, ReadyAsked): _ready,
-    (_S.WRAP_UP, LegUp): _stay,
-    (_S.WRAP_UP, LineUp): _stay,
-    (_S.WRAP_UP, LineDown): _line_lost,
-    (_S.WRAP_UP, Reserved): _stay,
-    (_S.WRAP_UP, Joined): _stay,
-    (_S.WRAP_UP, CallOver): _stay,
-    (_S.WRAP_UP, Expired): _free,
-    # -- paused -------------------------------------------------------------------------
-    (_S.PAUSED, SignInAsked): _sign_in,
-    (_S.PAUSED, SignOutAsked): _sign_out,
-    (_S.PAUSED, PauseAsked): _pause,
-    (_S.PAUSED, ReadyAsked): _ready,
-    (_S.PAUSED, LegUp): _stay,
-    (_S.PAUSED, LineUp): _stay,
-    (_S.PAUSED, LineDown): _line_lost,
-    (_S.PAUSED, Reserved): _stay,
-    (_S.PAUSED, Joined): _stay,
-    (_S.PAUSED, CallOver): _stay,
-    (_S.PAUSED, Expired): _stay,
+    # -- signed out ----------------------------------------------------------------------
+    (_S.SIGNED_OUT, SignInAsked): do.sign_in,
+    (_S.SIGNED_OUT, SignOutAsked): do.stay,
+    (_S.SIGNED_OUT, PauseAsked): do.stay,
+    (_S.SIGNED_OUT, ReadyAsked): do.stay,
+    (_S.SIGNED_OUT, PhoneLost): do.stay,
+    (_S.SIGNED_OUT, PhoneBusy): do.stay,
+    (_S.SIGNED_OUT, PhoneFree): do.stay,
+    (_S.SIGNED_OUT, LegUp): do.stay,
+    (_S.SIGNED_OUT, LineUp): do.stay,
+    (_S.SIGNED_OUT, LineDown): do.stay,
+    (_S.SIGNED_OUT, Reserved): do.stay,
+    (_S.SIGNED_OUT, Joined): do.stay,
+    (_S.SIGNED_OUT, CallOver): do.stay,
+    (_S.SIGNED_OUT, CardClosed): do.stay,
+    (_S.SIGNED_OUT, RulesChanged): do.stay,
+    (_S.SIGNED_OUT, Expired): do.stay,
+    # -- arriving ------------------------------------------------------------------------
+    (_S.ARRIVING, SignInAsked): do.sign_in,
+    (_S.ARRIVING, SignOutAsked): do.sign_out,
+    (_S.ARRIVING, PauseAsked): do.pause_later,
+    (_S.ARRIVING, ReadyAsked): do.never_mind,
+    (_S.ARRIVING, PhoneLost): do.stay,
+    (_S.ARRIVING, PhoneBusy): do.stay,
+    (_S.ARRIVING, PhoneFree): do.stay,
+    (_S.ARRIVING, LegUp): do.stay,
+    (_S.ARRIVING, LineUp): do.arrived,
+    (_S.ARRIVING, LineDown): do.sign_out,
+    (_S.ARRIVING, Reserved): do.stay,
+    (_S.ARRIVING, Joined): do.stay,
+    (_S.ARRIVING, CallOver): do.stay,
+    (_S.ARRIVING, CardClosed): do.stay,
+    (_S.ARRIVING, RulesChanged): do.stay,
+    (_S.ARRIVING, Expired): do.sign_out,
+    # -- ready ---------------------------------------------------------------------------
+    (_S.READY, SignInAsked): do.sign_in,
+    (_S.READY, SignOutAsked): do.sign_out,
+    (_S.READY, PauseAsked): do.pause,
+    (_S.READY, ReadyAsked): do.still_here,
+    (_S.READY, PhoneLost): do.phone_away,
+    (_S.READY, PhoneBusy): do.phone_away,
+    (_S.READY, PhoneFree): do.stay,
+    (_S.READY, LegUp): do.stay,
+    (_S.READY, LineUp): do.stay,
+    (_S.READY, LineDown): do.line_lost,
+    (_S.READY, Reserved): do.reserve,
+    (_S.READY, Joined): do.stay,
+    (_S.READY, CallOver): do.stay,
+    (_S.READY, CardClosed): do.stay,
+    (_S.READY, RulesChanged): do.stay,
+    (_S.READY, Expired): do.stay,
+    # -- reserved ------------------------------------------------------------------------
+    (_S.RESERVED, SignInAsked): do.sign_in_in_call,
+    (_S.RESERVED, SignOutAsked): do.sign_out_later,
+    (_S.RESERVED, PauseAsked): do.pause_later,
+    (_S.RESERVED, ReadyAsked): do.never_mind,
+    (_S.RESERVED, PhoneLost): do.phone_gone,
+    (_S.RESERVED, PhoneBusy): do.stay,
+    (_S.RESERVED, PhoneFree): do.stay,
+    (_S.RESERVED, LegUp): do.picked_up,
+    (_S.RESERVED, LineUp): do.line_up,
+    (_S.RESERVED, LineDown): do.promise_lost,
+    (_S.RESERVED, Reserved): do.stay,
+    (_S.RESERVED, Joined): do.on_call,
+    (_S.RESERVED, CallOver): do.released,
+    (_S.RESERVED, CardClosed): do.stay,
+    (_S.RESERVED, RulesChanged): do.stay,
+    (_S.RESERVED, Expired): do.reservation_late,
+    # -- on call -------------------------------------------------------------------------
+    (_S.ON_CALL, SignInAsked): do.sign_in_in_call,
+    (_S.ON_CALL, SignOutAsked): do.sign_out_later,
+    (_S.ON_CALL, PauseAsked): do.pause_later,
+    (_S.ON_CALL, ReadyAsked): do.never_mind,
+    (_S.ON_CALL, PhoneLost): do.stay,
+    (_S.ON_CALL, PhoneBusy): do.stay,
+    (_S.ON_CALL, PhoneFree): do.stay,
+    (_S.ON_CALL, LegUp): do.stay,
+    (_S.ON_CALL, LineUp): do.stay,
+    (_S.ON_CALL, LineDown): do.line_lost,
+    (_S.ON_CALL, Reserved): do.stay,
+    (_S.ON_CALL, Joined): do.stay,
+    (_S.ON_CALL, CallOver): do.wrap_up,
+    (_S.ON_CALL, CardClosed): do.stay,
+    (_S.ON_CALL, RulesChanged): do.stay,
+    (_S.ON_CALL, Expired): do.stay,
+    # -- wrap up -------------------------------------------------------------------------
+    (_S.WRAP_UP, SignInAsked): do.sign_in,
+    (_S.WRAP_UP, SignOutAsked): do.sign_out,
+    (_S.WRAP_UP, PauseAsked): do.pause,
+    (_S.WRAP_UP, ReadyAsked): do.ready,
+    (_S.WRAP_UP, PhoneLost): do.stay,
+    (_S.WRAP_UP, PhoneBusy): do.stay,
+    (_S.WRAP_UP, PhoneFree): do.stay,
+    (_S.WRAP_UP, LegUp): do.stay,
+    (_S.WRAP_UP, LineUp): do.stay,
+    (_S.WRAP_UP, LineDown): do.line_lost,
+    (_S.WRAP_UP, Reserved): do.stay,
+    (_S.WRAP_UP, Joined): do.stay,
+    (_S.WRAP_UP, CallOver): do.stay,
+    (_S.WRAP_UP, CardClosed): do.free,
+    (_S.WRAP_UP, RulesChanged): do.stay,
+    (_S.WRAP_UP, Expired): do.free,
+    # -- paused --------------------------------------------------------------------------
+    (_S.PAUSED, SignInAsked): do.sign_in,
+    (_S.PAUSED, SignOutAsked): do.sign_out,
+    (_S.PAUSED, PauseAsked): do.pause,
+    (_S.PAUSED, ReadyAsked): do.ready,
+    (_S.PAUSED, PhoneLost): do.phone_away,
+    (_S.PAUSED, PhoneBusy): do.phone_away,
+    (_S.PAUSED, PhoneFree): do.phone_back,
+    (_S.PAUSED, LegUp): do.stay,
+    (_S.PAUSED, LineUp): do.stay,
+    (_S.PAUSED, LineDown): do.line_lost,
+    (_S.PAUSED, Reserved): do.stay,
+    (_S.PAUSED, Joined): do.stay,
+    (_S.PAUSED, CallOver): do.stay,
+    (_S.PAUSED, CardClosed): do.stay,
+    (_S.PAUSED, RulesChanged): do.pause_again,
+    (_S.PAUSED, Expired): do.pause_over,
 }
 """Every pair of state and fact; a test refuses blanks."""

@@ -5,7 +5,7 @@ state                 what it means
 ====================  ======================================================================
 ``dialing``           saved, and the originate is on its way or at the network
 ``ringing``           the person's phone rings
-``answered``          the person waits for an operator, at most until the deadline
+``answered``          the person waits for an operator (held: with music), at most until the deadline
 ``connecting``        the join was sent
 ``connected``         person and operator talk; only the end matters now
 ``ending``            we hung up (or gave the person to the last word) and wait for the channel to go
@@ -18,13 +18,17 @@ pair of state and fact, ``stay`` included, and each waiting state has a deadline
 Rules that cells hold:
 
 1. An answer that crosses our cancel is an answer: the person heard silence (abandoned).
-2. A person who was never joined is abandoned, whoever hung up.
+2. A person who was never joined is abandoned, and counted so, whoever hung up; but who it was is told
+   apart (``hung_up``: the person themselves).
 3. An ended call has a result, and keeps it.
 4. The originate is ordered once, by whoever made the call; no cell orders one.
 5. A person waits for an operator no longer than ``wait_s`` from the answer on, however often an
    operator was promised and lost; except while an operator's phone rings for them, which the
-   campaign's ``agent_ring_s`` limits. A join that nobody confirmed may have happened all the same, so
-   the person is not offered to another operator but gets the last word, which ends it either way.
+   campaign's ``agent_ring_s`` limits. Then the campaign's ``no_agent`` says what happens. A join that
+   nobody confirmed may have happened all the same, so the person is not offered to another operator
+   but gets the last word, which ends it either way.
+6. A person who is held (``answered``, with ``held_at``) waits with music, once, and no longer than
+   ``hold_s``; then comes the last word. Whoever loses an operator who was promised to them is put back.
 """
 
 from __future__ import annotations
@@ -33,8 +37,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from dialer.core import rules
-from dialer.core.commands import AnyCommand, HangUp, JoinAgent, SendToLastWord
+from dialer.core import results
+from dialer.core.commands import AnyCommand, HangUp, HoldContact, JoinAgent, SendToLastWord
 from dialer.core.events import (
     Connected,
     ContactAnswered,
@@ -43,7 +47,7 @@ from dialer.core.events import (
     JoinRefused,
     OriginateRefused,
 )
-from dialer.core.ids import AgentId, BridgeId, ChannelId
+from dialer.core.ids import AgentId, BridgeId, ChannelId, hold_bridge
 from dialer.core.values import Call, CallState, Campaign, Result
 
 JOIN_S = 5.0
@@ -83,6 +87,12 @@ class Expired(msgspec.Struct, frozen=True, kw_only=True):
     at: float
 
 
+class LeftToDialplan(msgspec.Struct, frozen=True, kw_only=True):
+    """The person is in the dialplan's hands, without our doing: it says its last word."""
+
+    at: float
+
+
 Fact = (
     OriginateRefused
     | ContactRang
@@ -93,6 +103,7 @@ Fact = (
     | JoinRefused
     | EndAsked
     | Expired
+    | LeftToDialplan
     | ContactHungUp
 )
 FACTS: tuple[type, ...] = (
@@ -105,6 +116,7 @@ FACTS: tuple[type, ...] = (
     JoinRefused,
     EndAsked,
     Expired,
+    LeftToDialplan,
     ContactHungUp,
 )
 
@@ -167,7 +179,8 @@ def _join(call: Call, fact: AgentReserved, campaign: Campaign) -> Step:
     if fact.bridge is None:
         return _to(call, CallState.ANSWERED, fact.at + fact.ring_s, agent=fact.agent), []
     call = _to(call, CallState.CONNECTING, fact.at + JOIN_S, agent=fact.agent)
-    return call, [JoinAgent(attempt=call.attempt, agent=fact.agent, bridge=fact.bridge)]
+    is_held = call.held_at is not None
+    return call, [JoinAgent(attempt=call.attempt, agent=fact.agent, bridge=fact.bridge, is_held=is_held)]
 
 
 def _agent_forgotten(call: Call, fact: AgentLeft, campaign: Campaign) -> Step:
@@ -175,12 +188,35 @@ def _agent_forgotten(call: Call, fact: AgentLeft, campaign: Campaign) -> Step:
 
 
 def _wait_again(call: Call, fact: AgentLeft | JoinRefused, campaign: Campaign) -> Step:
-    """Without its agent, the person waits on; the limit counts from the answer all the same."""
+    """Without its agent, the person waits on; the limit counts from the answer all the same.
+
+    Who was held is put back: the join may have taken them out of the music.
+    """
     assert call.answered_at is not None
-    limit = call.answered_at + campaign.wait_s
+    is_held = call.held_at is not None
+    limit = call.held_at + campaign.hold_s if call.held_at is not None else call.answered_at + campaign.wait_s
     if fact.at >= limit:
+        return _waited_long(call, fact, campaign)
+    call = _to(call, CallState.ANSWERED, limit, agent=None)
+    return call, [hold_command(call, campaign, fact.at)] if is_held else []
+
+
+def _waited_long(call: Call, fact: Expired | AgentLeft | JoinRefused, campaign: Campaign) -> Step:
+    """No operator in time: what the campaign wants, and at the end of the music the last word."""
+    if call.held_at is not None or campaign.no_agent == "last_word":
         return _last_word(call, fact, campaign)
-    return _to(call, CallState.ANSWERED, limit, agent=None), []
+    if campaign.no_agent == "hang_up":
+        return _hang_up(call, fact.at, _NO_AGENT)
+    call = _to(call, CallState.ANSWERED, fact.at + campaign.hold_s, agent=None, held_at=fact.at)
+    return call, [hold_command(call, campaign, fact.at)]
+
+
+def hold_command(call: Call, campaign: Campaign, at: float) -> HoldContact:
+    """The order that puts the person of a held *call* (back) to the music. What they are told is the floor's."""
+    left = max(0.0, call.deadline - at) if call.deadline is not None else 0.0
+    # A phone that is rung for them at the very end may ring its time.
+    hold_s = left + campaign.agent_ring_s
+    return HoldContact(attempt=call.attempt, bridge=hold_bridge(call.campaign), hold_s=hold_s)
 
 
 def _connected(call: Call, fact: Connected, campaign: Campaign) -> Step:
@@ -211,8 +247,13 @@ def _last_word(call: Call, fact: Expired | AgentLeft | JoinRefused, campaign: Ca
     return call, [SendToLastWord(attempt=call.attempt)]
 
 
+def _left(call: Call, fact: LeftToDialplan, campaign: Campaign) -> Step:
+    """Should they come to us after all, they are sent back (:func:`_answered_too_late`)."""
+    return _to(call, CallState.ENDING, fact.at + LAST_WORD_S, ending=_NO_AGENT), []
+
+
 def _gone(call: Call, fact: ContactHungUp, campaign: Campaign) -> Step:
-    result = rules.classify(call, fact.cause, fact.tech_cause)
+    result = results.classify(call, fact.cause, fact.tech_cause)
     call = _to(
         call,
         CallState.ENDED,
@@ -237,6 +278,7 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.DIALING, JoinRefused): _stay,
     (_S.DIALING, EndAsked): _end_asked,
     (_S.DIALING, Expired): _end("no_answer"),
+    (_S.DIALING, LeftToDialplan): _stay,
     (_S.DIALING, ContactHungUp): _gone,
     # -- ringing ------------------------------------------------------------------------
     (_S.RINGING, OriginateRefused): _stay,  # the answer to the request came after its events
@@ -248,6 +290,7 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.RINGING, JoinRefused): _stay,
     (_S.RINGING, EndAsked): _end_asked,
     (_S.RINGING, Expired): _end("no_answer"),
+    (_S.RINGING, LeftToDialplan): _stay,
     (_S.RINGING, ContactHungUp): _gone,
     # -- answered -----------------------------------------------------------------------
     (_S.ANSWERED, OriginateRefused): _stay,
@@ -258,7 +301,8 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.ANSWERED, Connected): _stay,
     (_S.ANSWERED, JoinRefused): _stay,
     (_S.ANSWERED, EndAsked): _end_asked,
-    (_S.ANSWERED, Expired): _last_word,
+    (_S.ANSWERED, Expired): _waited_long,
+    (_S.ANSWERED, LeftToDialplan): _left,
     (_S.ANSWERED, ContactHungUp): _gone,
     # -- connecting ---------------------------------------------------------------------
     (_S.CONNECTING, OriginateRefused): _stay,
@@ -270,6 +314,7 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.CONNECTING, JoinRefused): _wait_again,
     (_S.CONNECTING, EndAsked): _end_asked,
     (_S.CONNECTING, Expired): _last_word,
+    (_S.CONNECTING, LeftToDialplan): _left,
     (_S.CONNECTING, ContactHungUp): _gone,
     # -- connected ----------------------------------------------------------------------
     (_S.CONNECTED, OriginateRefused): _stay,
@@ -281,6 +326,7 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.CONNECTED, JoinRefused): _stay,
     (_S.CONNECTED, EndAsked): _end_asked,
     (_S.CONNECTED, Expired): _stay,
+    (_S.CONNECTED, LeftToDialplan): _stay,
     (_S.CONNECTED, ContactHungUp): _gone,
     # -- ending -------------------------------------------------------------------------
     (_S.ENDING, OriginateRefused): _refused_too_late,
@@ -292,6 +338,7 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.ENDING, JoinRefused): _stay,
     (_S.ENDING, EndAsked): _stay,
     (_S.ENDING, Expired): _hang_up_again,
+    (_S.ENDING, LeftToDialplan): _stay,
     (_S.ENDING, ContactHungUp): _gone,
     # -- ended --------------------------------------------------------------------------
     (_S.ENDED, OriginateRefused): _stay,
@@ -303,6 +350,7 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.ENDED, JoinRefused): _stay,
     (_S.ENDED, EndAsked): _stay,
     (_S.ENDED, Expired): _stay,
+    (_S.ENDED, LeftToDialplan): _stay,
     (_S.ENDED, ContactHungUp): _stay,
 }
 """Every pair of state and fact; a test refuses blanks."""

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from dialer.core.ids import AgentId, AttemptId, BridgeId, CampaignId, ChannelId, LeadId, PhoneId, TrunkId
-from dialer.core.values import Agent, Call, CampaignState
+from dialer.core.values import FOREVER, Agent, Call, CampaignState
 
 Message = Literal[
     "signed_in", "signed_out", "ready", "paused", "result_saved", "call", "refused", "call_over"
@@ -20,7 +20,7 @@ Message = Literal[
 """What is told to an agent by a sound; which sound is the dialplan's and the wire's business."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """An order."""
 
 
@@ -37,7 +37,9 @@ class SaveLead(Command, frozen=True, kw_only=True):
     """Write what became of a lead after an attempt.
 
     *due*: may be dialed again from then on; None with *finished* says why never again.
-    *ordinal*: attempts so far. *bad_phone*: a number found not to exist.
+    *ordinal*: attempts so far. *bad_phone*: a number found not to exist. *why*: the result that led
+    to it, or another reason. *is_promised*: *due* was promised to the person.
+    *owner*, *owned_until*: see :class:`dialer.core.values.Lead`. *at*: when it was decided.
     """
 
     lead: LeadId
@@ -46,6 +48,32 @@ class SaveLead(Command, frozen=True, kw_only=True):
     next_phone: PhoneId | None = None
     finished: str | None = None
     bad_phone: PhoneId | None = None
+    why: str = ""
+    is_promised: bool = False
+    owner: AgentId | None = None
+    owned_until: float = FOREVER
+    at: float = 0.0
+
+
+class SaveCallback(Command, frozen=True, kw_only=True):
+    """Write that a lead with no live call is to be called at *due*, by *owner* or (None) by anyone.
+
+    A finished lead is taken up again by it.
+    """
+
+    lead: LeadId
+    due: float
+    owner: AgentId | None
+    at: float
+
+
+class SaveDoNotCall(Command, frozen=True, kw_only=True):
+    """Put a number on the do-not-call list, of *campaign* or (None) of all. *source*: who asked for it."""
+
+    number: str
+    campaign: CampaignId | None
+    source: str
+    at: float
 
 
 class SavePhone(Command, frozen=True, kw_only=True):
@@ -76,12 +104,14 @@ class SaveCampaignState(Command, frozen=True, kw_only=True):
 class FetchLeads(Command, frozen=True, kw_only=True):
     """Ask for leads of the campaign that are due, most urgent first, *limit* at most.
 
-    *ask*: the number of the question, which ``LeadsFetched`` bears again.
+    *ask*: the number of the question, which ``LeadsFetched`` bears again. *present*: the operators who are at
+    work for the campaign: leads that have to wait for their owner are only given out for these.
     """
 
     campaign: CampaignId
     limit: int
     ask: int = 0
+    present: tuple[AgentId, ...] = ()
 
 
 # -- timers -------------------------------------------------------------------------------
@@ -117,6 +147,9 @@ class Originate(Command, frozen=True, kw_only=True):
     ring_s: float
     """After our own deadline and a little more, Asterisk gives up by itself, engine or no engine."""
     record: bool
+    wait_s: float = 0.0
+    """An answered person waits for us at most so long, and a little more; then the dialplan says the
+    last word by itself, engine or no engine. 0: for ever."""
 
 
 class HangUp(Command, frozen=True, kw_only=True):
@@ -126,17 +159,41 @@ class HangUp(Command, frozen=True, kw_only=True):
 
 
 class JoinAgent(Command, frozen=True, kw_only=True):
-    """Put the person's channel into the bridge of the agent's line."""
+    """Put the person's channel into the bridge of the agent's line.
+
+    *is_held*: they were waiting with music, and perhaps are being told something just now.
+    """
 
     attempt: AttemptId
     agent: AgentId
     bridge: BridgeId
+    is_held: bool = False
 
 
 class SendToLastWord(Command, frozen=True, kw_only=True):
     """Give an answered person who has no operator to the dialplan, which says something and hangs up."""
 
     attempt: AttemptId
+
+
+class HoldContact(Command, frozen=True, kw_only=True):
+    """Put an answered person who has no operator yet into a holding bridge, with music.
+
+    *bridge*: the campaign's holding bridge. *wait_s*: the waiting time to announce; None: not known.
+    *hold_s*: after that and a little more the dialplan says the last word by itself, engine or no engine.
+    """
+
+    attempt: AttemptId
+    bridge: BridgeId
+    wait_s: float | None = None
+    hold_s: float = 60.0
+
+
+class AnnounceWait(Command, frozen=True, kw_only=True):
+    """Tell a person who is held how long it will take (*wait_s*; None: not known) or that we try; then music again."""
+
+    attempt: AttemptId
+    wait_s: float | None = None
 
 
 class OpenLine(Command, frozen=True, kw_only=True):
@@ -178,7 +235,7 @@ class Dismiss(Command, frozen=True, kw_only=True):
     message: Message
 
 
-SAVES = (SaveCall, SaveLead, SavePhone, SaveAgent, SaveCampaignState)
+SAVES = (SaveCall, SaveLead, SavePhone, SaveAgent, SaveCampaignState, SaveCallback, SaveDoNotCall)
 
 AnyCommand = (
     SaveCall
@@ -186,6 +243,8 @@ AnyCommand = (
     | SavePhone
     | SaveAgent
     | SaveCampaignState
+    | SaveCallback
+    | SaveDoNotCall
     | FetchLeads
     | SetTimer
     | ClearTimer
@@ -193,6 +252,8 @@ AnyCommand = (
     | HangUp
     | JoinAgent
     | SendToLastWord
+    | HoldContact
+    | AnnounceWait
     | OpenLine
     | CloseLine
     | RingAgent

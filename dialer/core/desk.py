@@ -33,11 +33,6 @@ class Desk:
     def is_running(self) -> bool:
         return self.state is CampaignState.RUNNING
 
-    @property
-    def room(self) -> int:
-        """How many more calls the campaign could place, if trunk and operators allow."""
-        return min(len(self.hopper), self.campaign.lines_max - len(self.live))
-
     def index(self, call: Call) -> None:
         """Keep the sets true after *call* changed."""
         if call.state in _IN_FLIGHT and call.agent is None:
@@ -64,19 +59,20 @@ class TrunkDesk:
         self._rest_until = 0.0
 
     def room(self, at: float) -> int:
-        """How many calls the trunk takes at this moment."""
+        """How many calls the trunk takes at this moment. To ask changes nothing."""
         if not self.is_up or at < self._rest_until:
             return 0
-        rate = self.trunk.calls_per_second_max
-        most = max(1.0, rate * BURST_S)
-        self._tokens = min(most, self._tokens + max(0.0, at - self._tokens_at) * rate)
-        self._tokens_at = at
-        return max(0, min(self.trunk.channels_max - self.live, int(self._tokens + 1e-9)))
+        return max(0, min(self.trunk.channels_max - self.live, int(self._saved(at) + 1e-9)))
 
-    def took(self) -> None:
+    def took(self, at: float) -> None:
         """A call was placed. Only a call that is really placed uses the rate."""
         self.live += 1
-        self._tokens -= 1.0
+        self._tokens = self._saved(at) - 1.0
+        self._tokens_at = max(at, self._tokens_at)
+
+    def _saved(self, at: float) -> float:
+        rate = self.trunk.calls_per_second_max
+        return min(max(1.0, rate * BURST_S), self._tokens + max(0.0, at - self._tokens_at) * rate)
 
     def gave_back(self, result: Result, at: float) -> None:
         """A call ended; what the trunk would not carry again and again makes it rest."""

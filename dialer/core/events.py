@@ -19,12 +19,13 @@ from dialer.core.ids import (
     BridgeId,
     CampaignId,
     ChannelId,
+    LeadId,
     TrunkId,
 )
-from dialer.core.values import AgentCard, Campaign, Lead, Trunk
+from dialer.core.values import Agent, AgentCard, Call, Campaign, CampaignState, Centre, Lead, Trunk
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """A fact about the world. *at*: when we learnt it, seconds since the epoch."""
 
     at: float
@@ -64,6 +65,16 @@ class LiveChannel(msgspec.Struct, frozen=True, kw_only=True):
 class PbxConnected(Event, frozen=True, kw_only=True):
     """The event socket is open, and this is what lives in Asterisk right now."""
 
+    channels: tuple[LiveChannel, ...] = ()
+
+
+class PbxListed(Event, frozen=True, kw_only=True):
+    """What lives in Asterisk, looked at while the event socket is open, in case an event was lost.
+
+    *asked_at*: when the question was sent; whatever began later may be missing from the list.
+    """
+
+    asked_at: float
     channels: tuple[LiveChannel, ...] = ()
 
 
@@ -215,6 +226,13 @@ class PhoneChanged(Event, frozen=True, kw_only=True):
     is_registered: bool
 
 
+class PhoneUsed(Event, frozen=True, kw_only=True):
+    """A desk phone is in a call (or rings), or is so no longer, whoever's the call is."""
+
+    phone: str
+    is_in_use: bool
+
+
 # -- people who supervise -----------------------------------------------------------------
 
 
@@ -229,6 +247,12 @@ class CampaignOrdered(Event, frozen=True, kw_only=True):
 
     campaign: CampaignId
     order: Literal["start", "pause", "resume", "stop"]
+
+
+class CentreApplied(Event, frozen=True, kw_only=True):
+    """The rules of the whole centre are new or changed."""
+
+    centre: Centre
 
 
 class TrunkApplied(Event, frozen=True, kw_only=True):
@@ -251,10 +275,43 @@ class AgentOrdered(Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class CallbackOrdered(Event, frozen=True, kw_only=True):
+    """A supervisor has a contact called at *due*, in a campaign; *agent*: by that operator, or by anyone."""
+
+    campaign: CampaignId
+    lead: LeadId
+    due: float
+    agent: AgentId | None = None
+
+
+class DoNotCallChanged(Event, frozen=True, kw_only=True):
+    """The do-not-call lists were changed from outside: what is at hand of leads may be out of date."""
+
+
+# -- the engine ---------------------------------------------------------------------------
+
+
+class EngineStarted(Event, frozen=True, kw_only=True):
+    """An engine of *version* has taken up what the journal remembered (``Floor.take_up``): its first event.
+
+    From here on the journal can be played again. *calls*: attempts that had not ended. *last*: ended
+    ones of which an agent may still give the result.
+    """
+
+    version: str
+    centre: Centre | None = None
+    trunks: tuple[Trunk, ...] = ()
+    campaigns: tuple[tuple[Campaign, CampaignState], ...] = ()
+    cards: tuple[AgentCard, ...] = ()
+    agents: tuple[Agent, ...] = ()
+    calls: tuple[tuple[Call, Lead], ...] = ()
+    last: tuple[tuple[Call, Lead | None], ...] = ()
+
+
 # -- the store ----------------------------------------------------------------------------
 
 
-class FreshLead(msgspec.Struct, frozen=True, kw_only=True):
+class FreshLead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A lead that may be dialed now, with the id that its next attempt will bear."""
 
     lead: Lead
@@ -268,12 +325,14 @@ class LeadsFetched(Event, frozen=True, kw_only=True):
     *unfinished*: whether the campaign has any lead at all that is not finished, due or not.
     *ask*: the number of the question, as ``FetchLeads`` bore it: an answer to an earlier question
     is stale and dropped. 0: not told, and taken for an answer to the present one.
+    *is_partial*: the store looked at as many leads as it may at once and has not seen the end: ask again.
     """
 
     campaign: CampaignId
     leads: tuple[FreshLead, ...]
     unfinished: bool
     ask: int = 0
+    is_partial: bool = False
 
 
 class LeadsAdded(Event, frozen=True, kw_only=True):
@@ -304,6 +363,7 @@ AnyEvent = (
     Ticked
     | DeadlinePassed
     | PbxConnected
+    | PbxListed
     | PbxDisconnected
     | EventsLagged
     | JournalFailed
@@ -324,11 +384,16 @@ AnyEvent = (
     | LegRefused
     | LineEnded
     | PhoneChanged
+    | PhoneUsed
     | CampaignApplied
     | CampaignOrdered
+    | CentreApplied
     | TrunkApplied
     | AgentApplied
     | AgentOrdered
+    | CallbackOrdered
+    | DoNotCallChanged
+    | EngineStarted
     | LeadsFetched
     | LeadsAdded
     | RecordingStored

@@ -20,13 +20,17 @@ class Feature(StrEnum):
     READY = "43"
     RESULT = "44"
     HANG_UP = "45"
+    CALLBACK = "46"
+    """Call the person again in so many hours and minutes (``HHMM``), whoever is free then."""
+    MY_CALLBACK = "47"
+    """The same, by this operator."""
 
 
-_ARGUMENT_DIGITS = {Feature.PAUSE: 1, Feature.RESULT: 1}
+_ARGUMENT_DIGITS = {Feature.PAUSE: 1, Feature.RESULT: 1, Feature.CALLBACK: 4, Feature.MY_CALLBACK: 4}
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A complete code. *argument*: the digit of a pause's reason or of a result, else empty."""
+    """A complete code. *argument*: the digit of a pause's reason or of a result, a delay, else empty."""
 
     feature: Feature
     argument: str = ""
@@ -42,6 +46,12 @@ def parse(digits: str) -> Asked | None:
     if len(argument) != _ARGUMENT_DIGITS.get(feature, 0) or argument.strip("0123456789"):
         return None
     return Asked(feature, argument)
+
+
+def delay_s(argument: str) -> float | None:
+    """The seconds that ``HHMM`` says; None if it is no such delay, or none at all."""
+    hours, minutes = int(argument[:2]), int(argument[2:])
+    return float(hours * 3600 + minutes * 60) if minutes < 60 and hours + minutes > 0 else None
 
 
 def key(pressed: str, digit: str) -> tuple[str, str | None]:

@@ -14,7 +14,7 @@ how one call and one agent step together), :mod:`dialer.core.dealing` (who is se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from dialer.core import adoption, dealing, requests
@@ -33,17 +33,14 @@ from dialer.core.values import (
     CallState,
     Campaign,
     CampaignState,
+    Centre,
     Lead,
     Trunk,
 )
 
-SWEEP_S = 1.0
-"""Deadlines whose timer was lost are found within this time."""
-
-
 _UNKNOWN_WHILE_AWAY = frozenset({CallState.DIALING, CallState.RINGING, CallState.CONNECTING})
-"""While no events come, a call in one of these states may have been answered or joined without our
-knowing. Its deadline waits until Asterisk has said what lives; who was answered waits for nothing."""
+"""While no events come, or they lag, a call in one of these states may have been answered or joined without
+our knowing. Its deadline waits until Asterisk has said what lives; who was answered waits for nothing."""
 _LINE_UNKNOWN_WHILE_AWAY = frozenset({AgentState.ARRIVING, AgentState.RESERVED})
 """Likewise the line of an agent in one of these states may have come up."""
 
@@ -64,6 +61,7 @@ class Floor:
         state = self._state
         out: list[AnyCommand] = []
         state.out = out
+        state.has_trace = False
         kind = type(event)
         state.is_stirred = kind not in _QUIET
         _HANDLERS[kind](state, event)
@@ -71,9 +69,18 @@ class Floor:
             dealing.settle(state, event.at)
         return out
 
+    def must_note(self, event: ev.Event, commands: Sequence[AnyCommand]) -> bool:
+        """Whether *event*, which led to *commands* just now, must be noted for the journal to be played again.
+
+        All are but the ticks that found nothing to do, of which there are several in a second, and the
+        lists of what lives that say nothing new.
+        """
+        return bool(commands) or self._state.has_trace or not isinstance(event, ev.Ticked | ev.PbxListed)
+
     def restore(
         self,
         *,
+        centre: Centre | None = None,
         campaigns: Iterable[tuple[Campaign, CampaignState]] = (),
         trunks: Iterable[Trunk] = (),
         cards: Iterable[AgentCard] = (),
@@ -88,6 +95,8 @@ class Floor:
         if that was dialed again since.
         """
         state = self._state
+        if centre is not None:
+            state.centre = centre
         for campaign, campaign_state in campaigns:
             state.desks[campaign.id] = Desk(campaign, campaign_state)
         for trunk in trunks:
@@ -107,6 +116,18 @@ class Floor:
             if call.campaign in state.desks:
                 state.take_call(call, lead)
 
+    def take_up(self, started: ev.EngineStarted) -> None:
+        """:meth:`restore` what an engine loaded when it started."""
+        self.restore(
+            centre=started.centre,
+            campaigns=started.campaigns,
+            trunks=started.trunks,
+            cards=started.cards,
+            agents=started.agents,
+            calls=started.calls,
+            last=started.last,
+        )
+
     def deadlines(self) -> list[SetTimer]:
         """Every deadline on the floor, to be armed again after a restart or a loss of the timers."""
         timers = [
@@ -121,6 +142,15 @@ class Floor:
         ]
         return timers
 
+    def why_not_ordered(self, agent: AgentId, order: str) -> str | None:
+        """Why a supervisor's order to that agent can do nothing now; None if it can."""
+        return requests.why_not_ordered(self._state, agent, order)
+
+    @property
+    def has_doubts(self) -> bool:
+        """Whether the last list of what lives gave rise to doubts, and the next should come soon."""
+        return bool(self._state.doubts)
+
     def why_not_originating(self) -> list[str]:
         """Why nothing may be originated at this moment; empty when it may."""
         return dealing.why_not_originating(self._state)
@@ -134,13 +164,16 @@ def _ignore(floor: FloorState, event: ev.Event) -> None:
 
 
 def _on_tick(floor: FloorState, event: ev.Ticked) -> None:
-    if event.at - floor.swept_at < SWEEP_S:
-        return
-    floor.swept_at = event.at
+    """Deadlines whose timer was lost are found. A tick that finds nothing to do leaves no trace here:
+    see :meth:`Floor.must_note`."""
+    at = event.at
     for call in list(floor.calls.values()):
-        _expire_call(floor, call.attempt, event.at)
+        if call.deadline is not None and at >= call.deadline:
+            _expire_call(floor, call.attempt, at)
     for agent in list(floor.agents.values()):
-        _expire_agent(floor, agent.id, event.at)
+        if agent.deadline is not None and at >= agent.deadline:
+            _expire_agent(floor, agent.id, at)
+    floor.out += floor.waiting.tell_again(at)
 
 
 def _on_deadline(floor: FloorState, event: ev.DeadlinePassed) -> None:
@@ -149,14 +182,16 @@ def _on_deadline(floor: FloorState, event: ev.DeadlinePassed) -> None:
     elif event.kind == "agent":
         _expire_agent(floor, AgentId(event.subject), event.at)
     elif event.campaign is not None and event.campaign in floor.desks:
-        floor.desks[event.campaign].hopper.wake()
+        hopper = floor.desks[event.campaign].hopper
+        hopper.wake()
+        floor.is_stirred = floor.is_stirred or hopper.may_ask(len(floor.idle), event.at)
 
 
 def _expire_call(floor: FloorState, attempt: AttemptId, at: float) -> None:
     call = floor.calls.get(attempt)
     if call is None or call.deadline is None or at < call.deadline:
         return
-    if not floor.is_pbx_up and call.state in _UNKNOWN_WHILE_AWAY:
+    if floor.is_deaf and call.state in _UNKNOWN_WHILE_AWAY:
         return
     if call.agent is not None:
         # A person waits for a rung phone as long as it is rung: both end in the same instant, and
@@ -165,6 +200,8 @@ def _expire_call(floor: FloorState, attempt: AttemptId, at: float) -> None:
         if floor.calls.get(attempt) is not call:
             _expire_call(floor, attempt, at)
             return
+    if attempt in floor.waiting and floor.idle and floor.serve(call, at):
+        return  # after a restart somebody may be idle whom nobody has looked at yet
     floor.call_step(attempt, calls.Expired(at=at))
 
 
@@ -172,7 +209,7 @@ def _expire_agent(floor: FloorState, agent_id: AgentId, at: float) -> None:
     agent = floor.agents.get(agent_id)
     if agent is None or agent.deadline is None or at < agent.deadline:
         return
-    if not floor.is_pbx_up and agent.state in _LINE_UNKNOWN_WHILE_AWAY:
+    if floor.is_deaf and agent.state in _LINE_UNKNOWN_WHILE_AWAY:
         return
     floor.agent_step(agent_id, agents.Expired(at=at))
 
@@ -183,6 +220,8 @@ def _on_pbx_disconnected(floor: FloorState, event: ev.PbxDisconnected) -> None:
 
 def _on_lag(floor: FloorState, event: ev.EventsLagged) -> None:
     floor.is_late = event.is_late
+    if not floor.is_deaf:
+        floor.renew_joins(event.at)
 
 
 def _on_leaving(floor: FloorState, event: ev.Leaving) -> None:
@@ -215,7 +254,8 @@ def _on_connected(floor: FloorState, event: ev.Connected) -> None:
     """The person is in a bridge: in that of the promised agent, or in one where we gave up a join.
 
     A join that was refused for lack of an answer may have happened. If its agent is idle, they talk
-    already, and so be it; if not, the person is taken out of there by the last word.
+    already, and so be it; if not, the person is taken out of there, back to the music or by what the
+    campaign does with people for whom there is nobody.
     """
     call = floor.calls.get(event.attempt)
     agent_id = floor.whose_line(event.bridge)
@@ -223,7 +263,10 @@ def _on_connected(floor: FloorState, event: ev.Connected) -> None:
         return
     if call.state is CallState.ANSWERED and call.agent is None:
         if agent_id not in floor.idle:
-            floor.call_step(event.attempt, calls.Expired(at=event.at))
+            if call.held_at is not None:
+                floor.hold_again(call, event.at)
+            else:
+                floor.call_step(event.attempt, calls.Expired(at=event.at))
             return
         floor.reserve(call, agent_id, event.at)
     if floor.calls[event.attempt].agent == agent_id:
@@ -249,6 +292,7 @@ def _on_join_refused(floor: FloorState, event: ev.JoinRefused) -> None:
 def _on_line_joined(floor: FloorState, event: ev.LineJoined) -> None:
     agent_id = floor.by_channel.get(event.channel)
     if agent_id is not None and event.bridge == line_bridge(event.channel):
+        floor.hear_from(agent_id, event.at)
         floor.agent_step(agent_id, agents.LineUp(at=event.at))
 
 
@@ -271,15 +315,28 @@ def _on_phone_changed(floor: FloorState, event: ev.PhoneChanged) -> None:
         floor.dead_phones.discard(event.phone)
     else:
         floor.dead_phones.add(event.phone)
-    agent_id = floor.by_phone.get(event.phone)
+    _look_at_phone(floor, event.phone, event.at)
+
+
+def _on_phone_used(floor: FloorState, event: ev.PhoneUsed) -> None:
+    if event.is_in_use:
+        floor.used_phones.add(event.phone)
+    else:
+        floor.used_phones.discard(event.phone)
+    _look_at_phone(floor, event.phone, event.at)
+
+
+def _look_at_phone(floor: FloorState, phone: str, at: float) -> None:
+    agent_id = floor.by_phone.get(phone)
     if agent_id is not None:
-        floor.index_agent(agent_id)
+        floor.look_at_phone(agent_id, at)
 
 
 _HANDLERS: dict[type, Callable[[FloorState, Any], None]] = {
     ev.Ticked: _on_tick,
     ev.DeadlinePassed: _on_deadline,
     ev.PbxConnected: adoption.on_pbx_connected,
+    ev.PbxListed: adoption.on_pbx_listed,
     ev.PbxDisconnected: _on_pbx_disconnected,
     ev.EventsLagged: _on_lag,
     ev.Leaving: _on_leaving,
@@ -300,18 +357,25 @@ _HANDLERS: dict[type, Callable[[FloorState, Any], None]] = {
     ev.LegRefused: _on_line_gone,
     ev.LineEnded: _on_line_gone,
     ev.PhoneChanged: _on_phone_changed,
+    ev.PhoneUsed: _on_phone_used,
     ev.CampaignApplied: dealing.on_campaign_applied,
     ev.CampaignOrdered: dealing.on_campaign_ordered,
+    ev.CentreApplied: dealing.on_centre_applied,
     ev.TrunkApplied: dealing.on_trunk_applied,
     ev.AgentApplied: requests.on_agent_applied,
     ev.AgentOrdered: requests.on_agent_ordered,
+    ev.CallbackOrdered: requests.on_callback_ordered,
+    ev.DoNotCallChanged: dealing.on_do_not_call_changed,
     ev.LeadsFetched: dealing.on_leads,
     ev.LeadsAdded: dealing.on_leads_added,
+    ev.EngineStarted: _ignore,
     ev.RecordingStored: _ignore,
     ev.RecordingMissing: _ignore,
 }
 _QUIET = frozenset(
     {
+        ev.DeadlinePassed,
+        ev.PbxListed,
         ev.OriginateRefused,
         ev.ContactRang,
         ev.ContactAnswered,
@@ -326,6 +390,8 @@ _QUIET = frozenset(
         ev.LegRefused,
         ev.LineEnded,
         ev.PhoneChanged,
+        ev.PhoneUsed,
+        ev.EngineStarted,
         ev.RecordingStored,
         ev.RecordingMissing,
     }

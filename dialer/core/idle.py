@@ -65,6 +65,10 @@ class Idle:
             del self._groups[skills], self._counts[skills]
         return True
 
+    def skills_of(self, agent: AgentId) -> Skills:
+        """The campaigns of the idle *agent*, sorted; KeyError if they are not idle."""
+        return self._skills[agent]
+
     def longest(self, campaign: CampaignId, but: Container[AgentId] = ()) -> AgentId | None:
         """The longest idle operator who works for *campaign* and is not in *but*."""
         best: tuple[float, AgentId] | None = None

@@ -61,3 +61,8 @@ def line_of(bridge: BridgeId) -> ChannelId:
 def line_bridge(channel: ChannelId) -> BridgeId:
     """The bridge in which the agent's channel *channel* waits for people."""
     return BridgeId(f"line-{channel}")
+
+
+def hold_bridge(campaign: CampaignId) -> BridgeId:
+    """The holding bridge in which the campaign's people wait with music."""
+    return BridgeId(f"hold-{campaign}")

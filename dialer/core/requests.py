@@ -4,7 +4,9 @@
 2. Every request is answered by a sound: done, or refused. A request that is refused changes nothing.
 3. The result of a call may be given during the call, in the wrap-up, and until the next call is
    connected; it may be changed as long as it may be given. That the number is wrong is taken back
-   with it, also when the lead has been dialed again since.
+   with it, also when the lead has been dialed again since. That the person wants no more calls is not
+   taken back by an operator: a supervisor does that.
+4. A callback is a promise: it goes before what the result asks for. It is given like a result.
 """
 
 from __future__ import annotations
@@ -14,8 +16,19 @@ import msgspec
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
-from dialer.core import features, rules
-from dialer.core.commands import Dismiss, Message, SaveCall, SaveCampaignState, SavePhone, Tell
+from dialer.core import features, results
+from dialer.core.commands import (
+    Dismiss,
+    Message,
+    SaveCall,
+    SaveCallback,
+    SaveCampaignState,
+    SaveDoNotCall,
+    SavePhone,
+    SetTimer,
+    Tell,
+)
+from dialer.core.desk import Desk
 from dialer.core.features import Feature
 from dialer.core.ids import AgentId
 from dialer.core.state import FloorState
@@ -45,6 +58,7 @@ def on_digit(floor: FloorState, event: ev.DigitPressed) -> None:
     agent_id = floor.by_channel.get(event.channel)
     if agent_id is None:
         return
+    floor.hear_from(agent_id, event.at)
     pressed, code = features.key(floor.keys.get(event.channel, ""), event.digit)
     floor.keys[event.channel] = pressed
     if code is None:
@@ -57,9 +71,14 @@ def on_digit(floor: FloorState, event: ev.DigitPressed) -> None:
 
 def on_agent_ordered(floor: FloorState, event: ev.AgentOrdered) -> None:
     """A supervisor forces an operator's state; during a call it takes effect when that is over."""
+    if event.agent not in floor.agents or why_not_ordered(floor, event.agent, event.order) is not None:
+        return
+    is_own = event.reason in agents.OWN_REASONS
     facts: dict[str, agents.Fact] = {
         "ready": agents.ReadyAsked(at=event.at),
-        "pause": agents.PauseAsked(at=event.at, reason=event.reason or "supervisor"),
+        "pause": agents.PauseAsked(
+            at=event.at, reason=event.reason if event.reason and not is_own else "supervisor"
+        ),
         "sign_out": agents.SignOutAsked(at=event.at),
     }
     floor.agent_step(event.agent, facts[event.order])
@@ -71,12 +90,52 @@ def on_agent_applied(floor: FloorState, event: ev.AgentApplied) -> None:
     if before is not None and before.leg != event.agent.leg:
         floor.agent_step(before.id, agents.SignOutAsked(at=event.at))
     floor.take_card(event.agent)
+    floor.look_at_phone(event.agent.id, event.at)
+
+
+def why_not_ordered(floor: FloorState, agent_id: AgentId, order: str) -> str | None:
+    """Why a supervisor's order to that operator can do nothing now; None if it can.
+
+    Nobody is signed in by another's order: whether the operator is there, only they can say. Nor is anybody
+    made ready whose phone cannot be rung; they are ready by themselves when it can.
+    """
+    agent, card = floor.agents[agent_id], floor.cards[agent_id]
+    if order != "sign_out" and agent.state is AgentState.SIGNED_OUT:
+        return f"{agent_id} is signed out; only the operator can sign in, from the desk phone"
+    is_free = agent.state in (AgentState.PAUSED, AgentState.WRAP_UP)
+    if order == "ready" and is_free and floor.phone(card) == "lost":
+        return f"{agent_id} cannot be ready: their phone {card.phone} is not registered"
+    return None
+
+
+def on_callback_ordered(floor: FloorState, event: ev.CallbackOrdered) -> None:
+    """A supervisor's promise. For a lead that is being called it holds when that call is over."""
+    desk = floor.desks.get(event.campaign)
+    if desk is None:
+        return
+    if event.lead in floor.live_leads:
+        live = next(call for call in floor.calls.values() if call.lead == event.lead)
+        live = msgspec.structs.replace(live, callback_at=event.due, callback_agent=event.agent)
+        floor.calls[live.attempt] = live
+        floor.out.append(SaveCall(call=live))
+        return
+    floor.out += (
+        SaveCallback(lead=event.lead, due=event.due, owner=event.agent, at=event.at),
+        SetTimer(kind="lead", subject=str(event.lead), due=event.due, campaign=event.campaign),
+    )
+    floor.forget_lead(event.lead)
+    desk.hopper.remove(event.lead)
+    _there_is_more(floor, desk, event.at)
+
+
+_OF_A_CALL = frozenset({Feature.RESULT, Feature.CALLBACK, Feature.MY_CALLBACK})
+"""What may be said of the last call after signing out, too."""
 
 
 def _use(floor: FloorState, agent_id: AgentId, asked: features.Asked, at: float) -> Message | None:
     """Do what a feature code asks; the confirmation to be heard, if any."""
     agent = floor.agents[agent_id]
-    if asked.feature is not Feature.RESULT and agent.state is AgentState.SIGNED_OUT:
+    if asked.feature not in _OF_A_CALL and agent.state is AgentState.SIGNED_OUT:
         return "refused"
     match asked.feature:
         case Feature.SIGN_OUT:
@@ -87,12 +146,16 @@ def _use(floor: FloorState, agent_id: AgentId, asked: features.Asked, at: float)
             return "ready"
         case Feature.PAUSE:
             reason = _pause_reasons(floor, agent_id).get(asked.argument)
-            if reason is None:
+            if reason is None or reason in agents.OWN_REASONS:
                 return "refused"
             floor.agent_step(agent_id, agents.PauseAsked(at=at, reason=reason))
             return "paused"
         case Feature.RESULT:
             return _give_result(floor, agent, asked.argument, at)
+        case Feature.CALLBACK:
+            return _give_callback(floor, agent, asked.argument, at, is_own=False)
+        case Feature.MY_CALLBACK:
+            return _give_callback(floor, agent, asked.argument, at, is_own=True)
         case Feature.HANG_UP if agent.state is AgentState.ON_CALL and agent.attempt is not None:
             floor.call_step(agent.attempt, calls.EndAsked(at=at, why="operator"))
             return None
@@ -101,27 +164,28 @@ def _use(floor: FloorState, agent_id: AgentId, asked: features.Asked, at: float)
 
 
 def _pause_reasons(floor: FloorState, agent_id: AgentId) -> dict[str, str]:
-    campaigns = floor.cards[agent_id].campaigns or tuple(floor.desks)
-    desk = floor.desks.get(campaigns[0]) if campaigns else None
-    return rules.pause_reasons(desk.campaign if desk else None)
+    """By digit. Of two campaigns that mean different things by one digit, the first on the card is right."""
+    reasons: dict[str, str] = {}
+    for campaign in floor.cards[agent_id].campaigns or tuple(floor.desks):
+        if campaign in floor.desks:
+            reasons = results.pause_reasons(floor.desks[campaign].campaign) | reasons
+    return reasons or results.pause_reasons(None)
 
 
 def _give_result(floor: FloorState, agent: Agent, code: str, at: float) -> Message:
     """The operator's result of the present call, or of the last one."""
-    call: Call | None = floor.calls.get(agent.attempt) if agent.attempt is not None else None
-    is_live = call is not None and call.connected_at is not None
-    lead: Lead | None = None
-    if not is_live:
-        call, lead = floor.last_calls.get(agent.id, (None, None))
+    call, lead, is_live = _spoken_of(floor, agent)
     if call is None:
         return "refused"
     desk = floor.desks[call.campaign]
-    given = next((one for one in rules.operator_results(desk.campaign) if one.code == code), None)
+    given = next((one for one in results.operator_results(desk.campaign) if one.code == code), None)
     if given is None:
         return "refused"
-    before = rules.operator_result(desk.campaign, call.operator_result)
+    before = results.operator_result(desk.campaign, call.operator_result)
     call = msgspec.structs.replace(call, operator_result=given.name)
     floor.out.append(SaveCall(call=call))
+    if given.is_do_not_call:
+        _bar(floor, call, lead or floor.leads.get(call.attempt), agent, at)
     if is_live:
         floor.calls[call.attempt] = call
         return "result_saved"
@@ -130,17 +194,69 @@ def _give_result(floor: FloorState, agent: Agent, code: str, at: float) -> Messa
     if given.is_bad_number != was_bad:
         floor.out.append(SavePhone(phone=call.phone, is_bad=given.is_bad_number))
     if given.is_bad_number:
-        floor.mark_bad(call.phone)
+        floor.mark_bad(call.phone, call.number)
     elif was_bad:
         for other in floor.desks.values():
-            other.hopper.doubt(call.phone)
+            other.hopper.doubt(call.number)
+            other.hopper.wake()
+    _recycle_again(floor, call, lead, at)
+    if desk.campaign.wrap_up == "card":
+        floor.agent_step(agent.id, agents.CardClosed(at=at))
+    return "result_saved"
+
+
+def _give_callback(floor: FloorState, agent: Agent, delay: str, at: float, *, is_own: bool) -> Message:
+    """The operator promises the person of the present call, or of the last one, another call."""
+    call, lead, is_live = _spoken_of(floor, agent)
+    delay_s = features.delay_s(delay)
+    if call is None or delay_s is None or (lead is None and not is_live):
+        return "refused"
+    call = msgspec.structs.replace(
+        call, callback_at=at + delay_s, callback_agent=agent.id if is_own else None
+    )
+    floor.out.append(SaveCall(call=call))
+    if is_live:
+        floor.calls[call.attempt] = call
+        return "result_saved"
+    floor.remember_last(call, lead)
+    _recycle_again(floor, call, lead, at)
+    return "result_saved"
+
+
+def _spoken_of(floor: FloorState, agent: Agent) -> tuple[Call | None, Lead | None, bool]:
+    """The call of which an operator may say something now, its lead, and whether it is live.
+
+    No lead: the call is live, or its lead was dialed again since.
+    """
+    call = floor.calls.get(agent.attempt) if agent.attempt is not None else None
+    if call is not None and call.connected_at is not None:
+        return call, None, True
+    last, lead = floor.last_calls.get(agent.id, (None, None))
+    return last, lead, False
+
+
+def _recycle_again(floor: FloorState, call: Call, lead: Lead | None, at: float) -> None:
+    """What becomes of the lead is another thing than it was when the call ended."""
     if lead is None:
-        return "result_saved"  # the lead was dialed again since
+        return  # it was dialed again since
+    desk = floor.desks[call.campaign]
     after = floor.recycle(desk, lead, call, at)
     desk.hopper.remove(lead.id)
+    _there_is_more(floor, desk, at, is_due=after.due is not None)
+
+
+def _there_is_more(floor: FloorState, desk: Desk, at: float, *, is_due: bool = True) -> None:
     desk.hopper.wake()
     floor.is_stirred = True
-    if after.due is not None and desk.state is CampaignState.FINISHED:
+    if is_due and desk.state is CampaignState.FINISHED:
         desk.state = CampaignState.RUNNING
         floor.out.append(SaveCampaignState(campaign=desk.campaign.id, state=desk.state, at=at))
-    return "result_saved"
+
+
+def _bar(floor: FloorState, call: Call, lead: Lead | None, agent: Agent, at: float) -> None:
+    """The person wants no more calls: none of their numbers is dialed again, by no campaign."""
+    numbers = {call.number} | ({phone.number for phone in lead.phones} if lead is not None else set())
+    for number in sorted(numbers):
+        floor.out.append(SaveDoNotCall(number=number, campaign=None, source=f"operator {agent.id}", at=at))
+        for desk in floor.desks.values():
+            desk.hopper.doubt(number)

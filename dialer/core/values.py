@@ -23,6 +23,9 @@ from dialer.core.ids import (
     line_bridge,
 )
 
+FOREVER = 253_402_300_799.0
+"""An instant that never comes (the end of the year 9999): no limit."""
+
 
 class Result(StrEnum):
     """How an attempt ended, as the telephone tells it: a closed set. Every attempt gets exactly one."""
@@ -30,7 +33,12 @@ class Result(StrEnum):
     TALKED = "talked"
     """The person was joined with an agent. What came of it is the operator's result."""
     ABANDONED = "abandoned"
-    """The person answered and was never joined with an agent, whoever hung up."""
+    """The person answered, was never joined with an agent, and we ended the call."""
+    HUNG_UP = "hung_up"
+    """The person answered and hung up before an agent was there: abandoned by us all the same,
+    and counted so; see :data:`ABANDONED_RESULTS`."""
+    MACHINE = "machine"
+    """A machine answered."""
     BUSY = "busy"
     NO_ANSWER = "no_answer"
     INVALID = "invalid"
@@ -47,23 +55,40 @@ class Result(StrEnum):
     """The channel vanished while nobody watched; it counts, for the person may have been rung."""
 
 
+ABANDONED_RESULTS = frozenset({Result.ABANDONED, Result.HUNG_UP})
+"""Results of a person who answered and met no agent."""
+
+
 class RetryRule(msgspec.Struct, frozen=True, kw_only=True):
     """When and where to try again after one result.
 
     *attempts*: at most so many attempts on one number may end with this result.
     *again_s*: seconds until the lead may be dialed again; None: the lead is finished.
+    *growth*: each further time that a number gives this result, the delay is multiplied by this;
+    *again_s_max*: but no longer than this.
     *phone*: the ``same`` number again, or the ``next`` one in order that is not used up.
+    *other_s*: when the next try is on another number: seconds until then; None: *again_s*.
+    *counts*: whether it counts as one of the ``attempts`` on a number and a contact. (Caps count it always.)
+    *is_contact*: whether the right person was reached.
     """
 
     attempts: int = 3
     again_s: float | None = 600.0
+    growth: float = 1.0
+    again_s_max: float = 604_800.0
     phone: Literal["same", "next"] = "next"
+    other_s: float | None = None
+    counts: bool = True
+    is_contact: bool = False
 
 
 class OperatorResult(msgspec.Struct, frozen=True, kw_only=True):
     """A result that an operator may give. *code*: the digit dialed after ``*44``.
 
     *again_s*: None: the lead is finished; else dial it again after so many seconds.
+    *growth*, *again_s_max*, *phone*, *other_s*, *counts*: as in :class:`RetryRule`.
+    *is_contact*: whether the right person was spoken to: the card then belongs to the operator.
+    *is_do_not_call*: the person wants no more calls: the number goes to the do-not-call list.
     """
 
     code: str
@@ -71,7 +96,91 @@ class OperatorResult(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     is_contact: bool = True
     again_s: float | None = None
+    growth: float = 1.0
+    again_s_max: float = 604_800.0
+    phone: Literal["same", "next"] = "same"
+    other_s: float | None = None
+    counts: bool = True
     is_bad_number: bool = False
+    is_do_not_call: bool = False
+
+
+Stretch = tuple[int, int]
+"""A part of a day by the clock on the person's wall: minutes since midnight, from and until (at most 1440)."""
+
+
+class DayHours(msgspec.Struct, frozen=True, kw_only=True):
+    """Calling hours of some days of the week. *days*: 0 is Monday. *stretches*: in order, apart."""
+
+    days: tuple[int, ...]
+    stretches: tuple[Stretch, ...]
+
+
+class HoursException(msgspec.Struct, frozen=True, kw_only=True):
+    """A date with hours of its own. *date*: ``YYYY-MM-DD`` where the person is; no *stretches*: nobody is called.
+
+    *kinds*: kinds of phone that it holds for; empty: all.
+    """
+
+    date: str
+    stretches: tuple[Stretch, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
+class CallingHours(msgspec.Struct, frozen=True, kw_only=True):
+    """When people may be called, by the clock where they are.
+
+    *kinds*: by kind of phone; ``default`` for the kinds that are not named (a kind with no hours at
+    all, and no default, is never called). *holidays*: dates on which nobody is called. *exceptions* go
+    before days of the week and holidays.
+    *unknown_zone*: the time zone (IANA name) taken for a number of which none is known; empty: such a number is not called.
+    """
+
+    kinds: dict[str, tuple[DayHours, ...]]
+    holidays: tuple[str, ...] = ()
+    exceptions: tuple[HoursException, ...] = ()
+    unknown_zone: str = ""
+
+
+class Caps(msgspec.Struct, frozen=True, kw_only=True):
+    """How often people may be called at most, over all campaigns. None: no such cap.
+
+    A *day* is the person's own; where their time zone is not certain, the strictest reading holds.
+    Every call that was really placed counts, whatever came of it.
+    """
+
+    number_per_day: int | None = None
+    number_per_24h: int | None = None
+    contact_per_day: int | None = None
+    contact_per_24h: int | None = None
+    gap_s: float = 0.0
+    """At least so many seconds from the beginning of one call to a number or a contact to the next."""
+
+
+class Owners(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose a card is, in one campaign.
+
+    *hold_s*: after a call without a contact the card is held for its operator so long, then it returns
+    to the pool. After a contact it belongs to the operator.
+    *away*: what happens when it is due and the owner cannot take it: ``anyone`` takes it, or it has to ``wait``;
+    *wait_s*: but no longer than so many seconds after it was due; None: for ever.
+    """
+
+    hold_s: float = 0.0
+    away: Literal["anyone", "wait"] = "anyone"
+    wait_s: float | None = None
+
+
+class Centre(msgspec.Struct, frozen=True, kw_only=True):
+    """Rules of the whole centre, for all campaigns (``obzvon.toml``)."""
+
+    caps: Caps = Caps()
+    pause_s_max: float | None = None
+    """A pause that lasts longer ends in a sign-out: a person must not be given to an empty chair."""
+    missed_max: int = 1
+    """So many calls in a row that a rung operator did not pick up, and they are paused."""
+    missed_rest_s: float | None = None
+    """Such a pause ends by itself after so many seconds; None: the operator says when."""
 
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,15 +198,30 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """At most so many of the campaign's calls at once."""
     ring_agent: Literal["at_dial", "at_ring", "at_answer"] = "at_ring"
     """For operators whose phone is rung for each call: when. At the answer saves them the calls that
-    nobody answers, and lets the person wait in silence until the operator has picked up."""
+    nobody answers, and lets the person hear a ringing tone until the operator has picked up."""
     ring_s: float = 40.0
     """Give up after so many seconds without an answer."""
     wait_s: float = 2.0
-    """A person who answered waits at most so long for an operator."""
+    """A person who answered waits at most so long for an operator; then *no_agent* says what happens."""
+    no_agent: Literal["last_word", "hold", "hang_up"] = "last_word"
+    """A person for whom no operator is free in time: hears the dialplan's last word (the IVR), is held
+    with music until one is free, or is hung up on."""
+    hold_s: float = 60.0
+    """A person is held at most so long (with ``hold``), then hears the last word."""
+    wrap_up: Literal["time", "card"] = "time"
+    """How a wrap-up ends: after ``wrap_up_s``, or when the operator closes the card (a result, or ready)."""
     wrap_up_s: float = 10.0
     """The operator is free again so many seconds after the call."""
+    wrap_up_s_max: float = 300.0
+    """With ``wrap_up = "card"``: a card that is not closed is left open no longer than this."""
+    hours: CallingHours | None = None
+    """None: at any time."""
+    caps: Caps = Caps()
+    """Of this campaign's contacts; they hold beside the centre's, and count the calls of all campaigns."""
+    owners: Owners = Owners()
     agent_ring_s: float = 15.0
-    """A rung operator who does not pick up in this time is passed over and paused."""
+    """A rung operator who does not pick up in this time is passed over, and paused after
+    ``Centre.missed_max`` such calls in a row."""
     attempts: int = 3
     """At most so many attempts on one number."""
     attempts_per_contact: int | None = None
@@ -105,11 +229,11 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     phone_kinds: tuple[str, ...] = ()
     """Kinds of phone in order of priority; kinds not named come after, in the contact's own order."""
     retry: dict[Result, RetryRule] = {}
-    """By result; what is not named follows :data:`dialer.core.rules.DEFAULT_RETRY`."""
+    """By result; what is not named follows :data:`dialer.core.results.DEFAULT_RETRY`."""
     results: tuple[OperatorResult, ...] = ()
-    """Empty: the customer's seven, :data:`dialer.core.rules.DEFAULT_RESULTS`."""
+    """Empty: the customer's seven, :data:`dialer.core.results.DEFAULT_RESULTS`."""
     pause_reasons: dict[str, str] = {}
-    """Digit after ``*42`` to a name; empty: :data:`dialer.core.rules.DEFAULT_PAUSE_REASONS`."""
+    """Digit after ``*42`` to a name; empty: :data:`dialer.core.results.DEFAULT_PAUSE_REASONS`."""
     record: bool = True
 
 
@@ -157,18 +281,37 @@ class AgentCard(msgspec.Struct, frozen=True, kw_only=True):
     campaigns: tuple[CampaignId, ...] = ()
 
 
-class LeadPhone(msgspec.Struct, frozen=True, kw_only=True):
-    """One number of a lead. *tried*: the results of its attempts so far, oldest first."""
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Not before *until*, and the rule that says so (``number_per_24h``, ``gap`` ...)."""
+
+    until: float
+    rule: str
+
+
+class LeadPhone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One number of a lead, with all that the store knew of it when it was fetched.
+
+    *tried*: the results of its attempts so far in this campaign, oldest first (an operator's result is
+    written as the telephone's, ``talked``).
+    """
 
     id: PhoneId
     number: str
     """E.164 with its plus sign."""
     kind: str = "main"
-    tried: tuple[Result, ...] = ()
+    tried: tuple[str, ...] = ()
     is_bad: bool = False
+    barred: str = ""
+    """Why it must not be dialed at all: ``do_not_call``, ``do_not_call_campaign`` or ``blocked`` (a pattern)."""
+    zones: tuple[str, ...] = ()
+    """The time zones where it may be (IANA names); empty: not known."""
+    hours: tuple[float, float] | None = (0.0, FOREVER)
+    """The present or next stretch of time in which calling hours allow it: from, until. None: there is none."""
+    held: Hold | None = None
+    """A cap that keeps it back."""
 
 
-class Lead(msgspec.Struct, frozen=True, kw_only=True):
+class Lead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A contact's place in a campaign.
 
     *phones* are in the contact's own order. *ordinal* counts its attempts so far: the next
@@ -183,6 +326,14 @@ class Lead(msgspec.Struct, frozen=True, kw_only=True):
     ordinal: int = 0
     next_phone: PhoneId | None = None
     due: float = 0.0
+    held: Hold | None = None
+    """A cap on the contact that keeps all its numbers back."""
+    is_promised: bool = False
+    """Due at an instant that was promised to the person (a callback)."""
+    owner: AgentId | None = None
+    """The operator who holds the card."""
+    owned_until: float = FOREVER
+    """Until then; FOREVER: it belongs to the operator."""
 
 
 class CallState(StrEnum):
@@ -224,6 +375,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     cause: int | None = None
     tech_cause: int | None = None
     operator_result: str | None = None
+    held_at: float | None = None
+    """Since then the person waits with music."""
+    callback_at: float | None = None
+    """The operator promised the person another call at this instant."""
+    callback_agent: AgentId | None = None
+    """Whose that callback is; None: anyone's."""
 
 
 class AgentState(StrEnum):
@@ -258,6 +415,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     pause_asked: str | None = None
     """A pause asked for during a call begins when the call is over."""
     sign_out_asked: bool = False
+    missed: int = 0
+    """Calls in a row that were not picked up."""
 
     @property
     def bridge(self) -> BridgeId | None:

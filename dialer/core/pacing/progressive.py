@@ -14,6 +14,7 @@ leaves a call in flight without the one operator who could have served it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
@@ -64,14 +65,44 @@ def place(demands: Sequence[Demand], ready: Mapping[Skills, int]) -> list[tuple[
     return [(campaign, seats.leave(campaign)) for campaign in placed]
 
 
+def is_anyone_left(unserved: Mapping[CampaignId, int], ready: Mapping[Skills, int]) -> bool:
+    """Whether an operator is free when each call in flight that can has one. *unserved*: these, by campaign."""
+    free = sum(ready.values())
+    if free > sum(unserved.values()):
+        return True
+    if not any(ready):  # one team
+        return False
+    seats = _Seats(ready)
+    for campaign, count in unserved.items():
+        seats.take(campaign, count)
+    return seats.free > 0
+
+
+def may_spare(skills: Skills, unserved: Mapping[CampaignId, int], ready: Mapping[Skills, int]) -> bool:
+    """Whether one operator of these *skills* may be promised to a call of their own without taking the seat
+    of a call in flight. *unserved*: these, by campaign."""
+    left = {**ready, skills: ready[skills] - 1}
+    with_them, without = _Seats(ready), _Seats(left)
+    return all(
+        with_them.take(campaign, count) == without.take(campaign, count)
+        for campaign, count in unserved.items()
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _by_choice(teams: tuple[Skills, ...]) -> tuple[Skills, ...]:
+    """*teams*, those of few campaigns first and those of all last. There are few, and they are asked for often."""
+    return tuple(sorted(teams, key=lambda skills: (not skills, len(skills), skills)))
+
+
 class _Seats:
     """Operators by skills, and which campaigns they are kept for."""
 
     def __init__(self, ready: Mapping[Skills, int]) -> None:
         """The operators of few campaigns are dealt first, so that the others keep their choice."""
-        by_choice = sorted(ready.items(), key=lambda item: (not item[0], len(item[0]), item[0]))
-        self._left: dict[Skills, int] = dict(by_choice)
-        self._kept: dict[Skills, dict[CampaignId, int]] = {skills: {} for skills, _ in by_choice}
+        by_choice = _by_choice(tuple(ready))
+        self._left: dict[Skills, int] = {skills: ready[skills] for skills in by_choice}
+        self._kept: dict[Skills, dict[CampaignId, int]] = {skills: {} for skills in by_choice}
         self.free = sum(self._left.values())
 
     def take(self, campaign: CampaignId, wanted: int) -> int:

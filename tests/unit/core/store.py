@@ -2,17 +2,38 @@
 
 It refuses what the journal refuses (a second attempt of one ordinal), never hands out a lead with an
 open attempt, and works out from the saved attempts what was tried: from what was saved and nothing else.
+What may not be dialed when it is asked for is put off, or finished, as the journal does it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 
 import msgspec
 
-from dialer.core.commands import AnyCommand, SaveAgent, SaveCall, SaveCampaignState, SaveLead, SavePhone
+from dialer.core.commands import (
+    AnyCommand,
+    SaveAgent,
+    SaveCall,
+    SaveCallback,
+    SaveCampaignState,
+    SaveDoNotCall,
+    SaveLead,
+    SavePhone,
+)
 from dialer.core.ids import AgentId, AttemptId, CampaignId, LeadId, PhoneId
-from dialer.core.values import Agent, Call, CallState, CampaignState, Lead, Result
+from dialer.core.judging import judge, outcome, waits_for_owner
+from dialer.core.values import (
+    FOREVER,
+    Agent,
+    Call,
+    CallState,
+    Campaign,
+    CampaignState,
+    Lead,
+    LeadPhone,
+    Result,
+)
 
 
 class Store:
@@ -25,6 +46,9 @@ class Store:
         self.agents: dict[AgentId, Agent] = {}
         self.states: dict[CampaignId, CampaignState] = {}
         self.bad_phones: set[PhoneId] = set()
+        self.do_not_call: set[str] = set()
+        self.facts: Callable[[LeadPhone], dict[str, object]] = lambda _: {}
+        """What calendars and caps say of a number now."""
         self.add(*leads)
 
     def add(self, *leads: Lead) -> None:
@@ -41,6 +65,10 @@ class Store:
                     self._save_lead(command)
                 case SavePhone():
                     self._save_phone(command)
+                case SaveCallback():
+                    self._save_callback(command)
+                case SaveDoNotCall(number=number):
+                    self.do_not_call.add(number)
                 case SaveAgent(agent=agent):
                     self.agents[agent.id] = agent
                 case SaveCampaignState(campaign=campaign, state=state):
@@ -50,13 +78,14 @@ class Store:
 
     def _save_call(self, call: Call) -> None:
         before = self.calls.get(call.attempt)
-        if before is None:
+        if before is None and call.result is None:
             same = [one for one in self.of_lead(call.lead) if one.ordinal == call.ordinal and _counts(one)]
             assert not same, f"a second attempt of one ordinal: {call} after {same}"
             assert call.lead not in self.finished, f"dialed though finished: {call}"
             due = self.leads[call.lead].due
             assert call.created_at >= due, f"dialed {due - call.created_at} s before it was due: {call}"
-        elif before.result is not None:
+            assert call.number not in self.do_not_call, f"dialed though on the list: {call}"
+        elif before is not None and before.result is not None:
             assert call.result is before.result, f"{before.result} became {call.result}"
         self.calls[call.attempt] = call
 
@@ -70,7 +99,20 @@ class Store:
         if save.finished is not None:
             self.finished[lead.id] = save.finished
         self.leads[lead.id] = msgspec.structs.replace(
-            lead, ordinal=save.ordinal, next_phone=save.next_phone, due=save.due or 0.0
+            lead,
+            ordinal=save.ordinal,
+            next_phone=save.next_phone,
+            due=save.due or 0.0,
+            is_promised=save.is_promised,
+            owner=save.owner,
+            owned_until=save.owned_until,
+        )
+
+    def _save_callback(self, save: SaveCallback) -> None:
+        assert not any(map(_is_open, self.of_lead(save.lead))), f"a callback for a live lead: {save}"
+        self.finished.pop(save.lead, None)
+        self.leads[save.lead] = msgspec.structs.replace(
+            self.leads[save.lead], due=save.due, is_promised=True, owner=save.owner, owned_until=FOREVER
         )
 
     def _save_phone(self, save: SavePhone) -> None:
@@ -84,14 +126,28 @@ class Store:
         """The lead's attempts, oldest first."""
         return [call for call in self.calls.values() if call.lead == lead]
 
-    def fetch(self, campaign: CampaignId, limit: int, at: float) -> tuple[list[Lead], bool]:
-        """As the journal answers ``FetchLeads``: leads that are due, and whether any is unfinished."""
-        rest = [
-            lead for lead in self.leads.values() if lead.campaign == campaign and lead.id not in self.finished
-        ]
+    def fetch(
+        self, campaign: Campaign, limit: int, at: float, present: Container[AgentId] = ()
+    ) -> tuple[list[Lead], bool]:
+        """As the journal answers ``FetchLeads``: leads that may be dialed, and whether any is unfinished."""
+        rest = [one for one in self.leads.values() if one.campaign == campaign.id]
+        rest = [one for one in rest if one.id not in self.finished]
         due = [lead for lead in rest if lead.due <= at and not any(map(_is_open, self.of_lead(lead.id)))]
-        due.sort(key=lambda lead: (lead.ordinal == 0, lead.due, lead.id))
-        return [self.lead(lead.id) for lead in due[:limit]], bool(rest)
+        due.sort(key=lambda lead: (not lead.is_promised, lead.ordinal == 0, lead.due, lead.id))
+        found: list[Lead] = []
+        for lead in map(self.lead, [one.id for one in due]):
+            if len(found) == limit:
+                break
+            if waits_for_owner(lead, campaign, at) and lead.owner not in present:
+                continue
+            verdict = judge(lead, campaign, at)
+            if verdict.phone is not None:
+                found.append(lead)
+            elif verdict.until is None:
+                self.finished[lead.id] = verdict.rule
+            else:
+                self.leads[lead.id] = msgspec.structs.replace(self.leads[lead.id], due=verdict.until)
+        return found, any(one.id not in self.finished for one in rest)
 
     def lead(self, lead_id: LeadId, before: int = 2**31) -> Lead:
         """The lead with what was tried on each number before the attempt *before*."""
@@ -100,8 +156,14 @@ class Store:
         phones = tuple(
             msgspec.structs.replace(
                 phone,
-                tried=tuple(call.result for call in calls if call.phone == phone.id and call.result),
+                tried=tuple(
+                    outcome(call.result, call.operator_result)
+                    for call in calls
+                    if call.phone == phone.id and call.result
+                ),
                 is_bad=phone.id in self.bad_phones,
+                barred="do_not_call" if phone.number in self.do_not_call else phone.barred,
+                **self.facts(phone),
             )
             for phone in lead.phones
         )

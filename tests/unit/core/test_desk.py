@@ -15,7 +15,7 @@ AT = 1000.0
 def test_channels_are_a_cap() -> None:
     desk = TrunkDesk(trunk(channels_max=3))
     assert desk.room(AT) == 3
-    desk.took()
+    desk.took(AT)
     assert desk.room(AT) == 2
     desk.gave_back(Result.BUSY, AT)
     assert desk.room(AT) == 3
@@ -31,7 +31,7 @@ def test_the_rate_is_kept_and_only_a_little_of_it_is_saved() -> None:
     placed = 0
     for tenth in range(100):
         while desk.room(AT + tenth / 10):
-            desk.took()
+            desk.took(AT + tenth / 10)
             placed += 1
     assert placed == pytest.approx(100, abs=3)
     assert desk.room(AT + 1000) == 2, "a lull of 15 minutes saves a quarter of a second"
@@ -40,14 +40,14 @@ def test_the_rate_is_kept_and_only_a_little_of_it_is_saved() -> None:
 def test_a_rate_below_one_call_a_second() -> None:
     desk = TrunkDesk(trunk(calls_per_second_max=0.5))
     assert desk.room(AT) == 1
-    desk.took()
+    desk.took(AT)
     assert desk.room(AT + 1.9) == 0
     assert desk.room(AT + 2) == 1
 
 
 def fails(desk: TrunkDesk, times: int, result: Result, at: float) -> None:
     for _ in range(times):
-        desk.took()
+        desk.took(at)
         desk.gave_back(result, at)
 
 

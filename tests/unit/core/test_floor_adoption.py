@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from dialer.core import call as calls
 from dialer.core import events as ev
-from dialer.core.commands import HangUp, JoinAgent, OpenLine, Originate, SendToLastWord
+from dialer.core.commands import HangUp, JoinAgent, OpenLine, Originate, RingAgent, SendToLastWord
 from dialer.core.events import LiveChannel
 from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, AttemptId, BridgeId, ChannelId, line_bridge
@@ -63,6 +64,38 @@ def after(request: pytest.FixtureRequest) -> str:
 def lose(w: World, after: str) -> None:
     (cut if after == "cut" else restart)(w)
     w.look()
+
+
+# -- deadlines that pass unheard ------------------------------------------------------------
+
+
+def test_a_join_that_lags_is_not_given_up_by_its_deadline() -> None:
+    """The engine stood still: they may talk, and the event that says so waits in the socket."""
+    w = World(parked("g7"))
+    a1 = w.only()
+    w.answers(a1)
+    w.tell(ev.EventsLagged, lag_ms=9000.0, is_late=True)
+    w.later(30)
+    w.fires(a1)
+    assert w.look(SendToLastWord) == []
+    w.joins(a1)
+    w.tell(ev.EventsLagged, lag_ms=1.0, is_late=False)
+    w.tick()
+    assert w.call(a1).state is CallState.CONNECTED
+
+
+def test_a_join_that_did_not_happen_is_given_up_when_all_was_heard() -> None:
+    w = World(parked("g7"))
+    a1 = w.only()
+    w.answers(a1)
+    w.tell(ev.EventsLagged, lag_ms=9000.0, is_late=True)
+    w.later(30)
+    w.fires(a1)
+    w.tell(ev.EventsLagged, lag_ms=1.0, is_late=False)
+    w.tick()
+    assert w.look(SendToLastWord) == [], "it may have been sent only now"
+    w.tick(calls.JOIN_S)
+    assert w.look(SendToLastWord) == [SendToLastWord(attempt=a1)]
 
 
 # -- persons ------------------------------------------------------------------------------
@@ -314,6 +347,18 @@ def test_a_rung_phone_that_is_gone_was_not_picked_up(after: str) -> None:
     w.later(15)
     connect(w, [person(a1, "ringing")])
     assert (w.state("g7"), w.call(a1).agent) == (AgentState.PAUSED, None)
+
+
+def test_a_phone_that_was_to_ring_and_does_not_is_rung_again_for_what_is_left_of_the_time(after: str) -> None:
+    """It was picked up while nobody was there to receive it; or the order never came to Asterisk."""
+    w, a1, leg = rung_world()
+    lose(w, after)
+    w.later(5)
+    connect(w, [person(a1, "ringing")])
+    (again,) = w.look()
+    assert isinstance(again, RingAgent)
+    assert (again.channel, again.phone, again.ring_s) == (leg, w.floor.cards[AgentId("g7")].phone, 10.0)
+    assert w.state("g7") is AgentState.RESERVED
 
 
 def test_a_rung_phone_that_was_on_the_line_and_is_gone_has_hung_up(after: str) -> None:

@@ -37,6 +37,7 @@ def test_a_call_from_the_dial_to_the_result() -> None:
             caller_id="+7495",
             ring_s=40.0,
             record=True,
+            wait_s=17.0,
         )
     ]
     assert w.timer(a1) == SetTimer(kind="attempt", subject=a1, due=AT + 40)
@@ -314,7 +315,7 @@ def test_a_person_who_hangs_up_while_waiting_is_abandoned() -> None:
     w = World(parked("g7"))
     a1 = alone(w)
     w.later(1).hangs_up(a1)
-    assert w.call(a1).result is Result.ABANDONED
+    assert w.call(a1).result is Result.HUNG_UP
     w.dial("g7", "43")
     assert w.is_quiet()
 
@@ -407,7 +408,7 @@ def test_a_person_who_hangs_up_during_the_join_is_abandoned_and_the_operator_fre
     a1 = w.only()
     w.answers(a1)
     w.hangs_up(a1)
-    assert (w.call(a1).result, w.call(a1).agent) == (Result.ABANDONED, "g7")
+    assert (w.call(a1).result, w.call(a1).agent) == (Result.HUNG_UP, "g7")
     assert w.state("g7") is AgentState.READY
     assert w.is_quiet()
 

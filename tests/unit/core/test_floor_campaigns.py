@@ -224,7 +224,7 @@ def test_a_contact_with_several_numbers() -> None:
 def test_a_lead_that_has_no_number_left_is_finished_instead_of_dialed() -> None:
     w = World(parked("g7"), leads=[lead(1), lead(2)], attempts_per_contact=0)
     assert w.originated() == []
-    assert w.store.finished == {LeadId(1): "no_number_left", LeadId(2): "no_number_left"}
+    assert w.store.finished == {LeadId(1): "tried_contact", LeadId(2): "tried_contact"}
     w.tick(LOOK_AGAIN_S)
     assert state(w) is CampaignState.FINISHED
 
@@ -234,11 +234,10 @@ def test_a_number_found_bad_is_not_dialed_by_another_campaign_that_had_it_at_han
     other = lead(2, of="summer", phones=one.phones)
     both = [campaign(priority=1), campaign("summer", priority=2)]
     w = World(parked("g1"), campaigns=both, leads=[one, other])
-    assert len(w.floor.desks[CampaignId("summer")].hopper) == 1
     w.hangs_up(w.only(), 1, 404)
-    w.tick()
+    w.tick(LOOK_AGAIN_S)
     assert len(w.originated()) == 1
-    assert w.store.finished == {LeadId(1): "no_number_left", LeadId(2): "no_number_left"}
+    assert w.store.finished == {LeadId(1): "no_number_left", LeadId(2): "bad_number"}
 
 
 def test_a_number_that_two_leads_share_is_never_dialed_twice_at_once() -> None:

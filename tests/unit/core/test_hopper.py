@@ -153,13 +153,16 @@ def phone_of(hopper: Hopper) -> dict[LeadId, bool]:
     return {one.lead.id: one.lead.phones[0].is_bad for one in ones}
 
 
+NUMBER_OF = {LeadId(n): f"+7000000{n}" for n in range(10)}
+
+
 def numbered(*numbers: int) -> list[FreshLead]:
     """Leads with one number each; lead and number have the same id."""
     return [
         msgspec.structs.replace(
             one,
             lead=msgspec.structs.replace(
-                one.lead, phones=(LeadPhone(id=PhoneId(one.lead.id), number="+70000001"),)
+                one.lead, phones=(LeadPhone(id=PhoneId(one.lead.id), number=NUMBER_OF[one.lead.id]),)
             ),
         )
         for one in fresh(*numbers)
@@ -171,8 +174,8 @@ def test_a_number_found_bad_is_bad_here_and_in_the_answer_on_its_way() -> None:
     ask(hopper)
     hopper.fill(numbered(1, 2), live=(), at=AT)
     ask(hopper)
-    hopper.mark_bad(PhoneId(1))
-    hopper.mark_bad(PhoneId(3))
+    hopper.mark_bad(PhoneId(1), NUMBER_OF[LeadId(1)])
+    hopper.mark_bad(PhoneId(3), NUMBER_OF[LeadId(3)])
     hopper.fill(numbered(3, 4), live=(), at=AT)
     assert phone_of(hopper) == {1: True, 2: False, 3: True, 4: False}
     ask(hopper)
@@ -185,9 +188,9 @@ def test_leads_whose_number_may_be_good_after_all_are_asked_for_again() -> None:
     ask(hopper)
     hopper.fill(numbered(1, 2), live=(), at=AT)
     ask(hopper)
-    hopper.mark_bad(PhoneId(1))
-    hopper.doubt(PhoneId(1))
-    hopper.doubt(PhoneId(3))
+    hopper.mark_bad(PhoneId(1), NUMBER_OF[LeadId(1)])
+    hopper.doubt(NUMBER_OF[LeadId(1)])
+    hopper.doubt(NUMBER_OF[LeadId(3)])
     hopper.fill(numbered(1, 3), live=(), at=AT)
     assert phone_of(hopper) == {2: False}
     assert ask(hopper) is not None, "at once"

@@ -1,4 +1,4 @@
-"""The transition tables: total, nothing extra, and each cell does what the grids below say.
+"""The transition table of a call: total, nothing extra, and each cell does what the grid below says.
 
 A cell of a grid is the state after the fact, then the orders given, by their initials. ``.`` is "stay,
 and nothing is ordered": not a field changes.
@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
 from dialer.core.commands import (
     AnyCommand,
     CloseLine,
     HangUp,
+    HoldContact,
     JoinAgent,
     OpenLine,
     SendToLastWord,
@@ -33,10 +33,11 @@ from dialer.core.ids import (
     LeadId,
     PhoneId,
     TrunkId,
+    hold_bridge,
     line_bridge,
 )
-from dialer.core.values import Agent, AgentCard, AgentState, Call, CallState, Result
-from tests.unit.core.world import campaign, parked, rung
+from dialer.core.values import Call, CallState, Result
+from tests.unit.core.world import campaign
 
 AT = 100.0
 A1 = AttemptId("a00000000000000000001")
@@ -53,9 +54,8 @@ INITIALS: dict[str, type] = {
 }
 
 
-def test_the_tables_are_total_and_have_no_extra_cells() -> None:
+def test_the_table_is_total_and_has_no_extra_cells() -> None:
     assert set(calls.TABLE) == set(itertools.product(CallState, calls.FACTS))
-    assert set(agents.TABLE) == set(itertools.product(AgentState, agents.FACTS))
 
 
 def read_grid(text: str) -> list[tuple[str, str, str]]:
@@ -91,17 +91,18 @@ CALL_FACTS: dict[str, Any] = {
     "unjoined": ev.JoinRefused(at=AT, attempt=A1, bridge=BRIDGE, reason="404"),
     "end": calls.EndAsked(at=AT, why="operator"),
     "expired": calls.Expired(at=AT),
+    "dialplan": calls.LeftToDialplan(at=AT),
     "gone": ev.ContactHungUp(at=AT, attempt=A1, cause=16),
 }
 CALL_GRID = """
-state      refused rang    answered reserved        promised left        connected unjoined    end         expired     gone
-dialing    ended   ringing answered same            same     same        .         .           ending+hang ending+hang ended
-ringing    .       .       answered same            same     same        .         .           ending+hang ending+hang ended
-answered   .       .       .        connecting+join same     same        .         .           ending+hang ending+word ended
-connecting .       .       .        .               .        answered    connected answered    ending+hang ending+word ended
-connected  .       .       .        .               .        ending+hang .         .           ending+hang .           ended
-ending     ended   .       same+hang .              .        .           .         .           .           same+hang   ended
-ended      .       .       .        .               .        .           .         .           .           .           .
+state      refused rang    answered reserved        promised left        connected unjoined    end         expired     dialplan gone
+dialing    ended   ringing answered same            same     same        .         .           ending+hang ending+hang .        ended
+ringing    .       .       answered same            same     same        .         .           ending+hang ending+hang .        ended
+answered   .       .       .        connecting+join same     same        .         .           ending+hang ending+word ending   ended
+connecting .       .       .        .               .        answered    connected answered    ending+hang ending+word ending   ended
+connected  .       .       .        .               .        ending+hang .         .           ending+hang .           .        ended
+ending     ended   .       same+hang .              .        .           .         .           .           same+hang   .        ended
+ended      .       .       .        .               .        .           .         .           .           .           .        .
 """
 
 
@@ -190,6 +191,75 @@ def test_a_person_who_loses_the_agent_after_the_limit_gets_the_last_word_at_once
     )
 
 
+# -- nobody free in time ------------------------------------------------------------------
+
+HOLD: dict[str, Any] = {"no_agent": "hold", "hold_s": 60.0}
+MUSIC = HoldContact(attempt=A1, bridge=hold_bridge(CampaignId("spring")), hold_s=75.0)
+"""The music lasts a minute, and a phone rung at the end of it 15 seconds more."""
+
+
+def waits(**changes: Any) -> Call:
+    return replace(call_in(CallState.ANSWERED), agent=None, **changes)
+
+
+def test_with_nobody_free_in_time_the_person_is_held() -> None:
+    after, commands = stepped(waits(), CALL_FACTS["expired"], **HOLD)
+    assert (after.state, after.held_at, after.deadline) == (CallState.ANSWERED, AT, AT + 60)
+    assert commands == [MUSIC]
+
+
+def test_or_hung_up_on() -> None:
+    after, commands = stepped(waits(), CALL_FACTS["expired"], no_agent="hang_up")
+    assert (after.state, after.ending, commands) == (
+        CallState.ENDING,
+        "no_agent",
+        [HangUp(channel=ChannelId(A1))],
+    )
+
+
+def test_at_the_end_of_the_music_comes_the_last_word() -> None:
+    for what in ("hold", "hang_up", "last_word"):  # whatever the campaign has become meanwhile
+        held = waits(held_at=AT - 60)
+        after, commands = stepped(held, CALL_FACTS["expired"], **{**HOLD, "no_agent": what})
+        assert (after.state, commands) == (CallState.ENDING, [SendToLastWord(attempt=A1)])
+
+
+def test_who_loses_an_operator_after_the_limit_is_held_too() -> None:
+    late = replace(call_in(CallState.CONNECTING), answered_at=AT - 2)
+    after, commands = stepped(late, CALL_FACTS["left"], **HOLD)
+    assert (after.state, after.agent, after.held_at, commands) == (CallState.ANSWERED, None, AT, [MUSIC])
+
+
+@pytest.mark.parametrize("fact", ["left", "unjoined"])
+def test_who_was_held_and_loses_the_operator_is_put_back_and_the_limit_is_the_old_one(fact: str) -> None:
+    held = replace(call_in(CallState.CONNECTING), held_at=AT - 20)
+    after, commands = stepped(held, CALL_FACTS[fact], **HOLD)
+    assert (after.state, after.agent, after.held_at, after.deadline) == (
+        CallState.ANSWERED,
+        None,
+        AT - 20,
+        AT + 40,
+    )
+    assert commands == [msgspec.structs.replace(MUSIC, hold_s=55.0)]
+
+
+def test_a_join_that_was_not_confirmed_ends_the_wait_also_of_who_was_held() -> None:
+    held = replace(call_in(CallState.CONNECTING), held_at=AT - 20)
+    after, commands = stepped(held, CALL_FACTS["expired"], **HOLD)
+    assert (after.state, commands) == (CallState.ENDING, [SendToLastWord(attempt=A1)])
+
+
+def test_a_join_tells_that_the_person_was_held() -> None:
+    _, commands = stepped(waits(held_at=AT - 20), CALL_FACTS["reserved"], **HOLD)
+    assert commands == [JoinAgent(attempt=A1, agent=G7, bridge=BRIDGE, is_held=True)]
+
+
+def test_a_person_whom_the_dialplan_has_is_waited_for_and_sent_back_if_they_come() -> None:
+    after, _ = stepped(waits(), CALL_FACTS["dialplan"], **HOLD)
+    assert (after.ending, after.deadline) == ("no_agent", AT + 120)
+    assert stepped(after, CALL_FACTS["answered"])[1] == [SendToLastWord(attempt=A1)]
+
+
 def test_the_last_word_has_two_minutes() -> None:
     after, _ = stepped(call_in(CallState.ANSWERED), CALL_FACTS["expired"])
     assert (after.ending, after.deadline) == ("no_agent", AT + 120)
@@ -232,161 +302,3 @@ def test_why_we_hang_up_is_kept(state: CallState, fact: str, ending: str) -> Non
 def test_why_a_call_was_never_placed_is_kept() -> None:
     after, _ = stepped(call_in(CallState.DIALING), CALL_FACTS["refused"])
     assert (after.result, after.ending) == (Result.FAILED, "500 Allocation failed")
-
-
-# -- one agent ----------------------------------------------------------------------------
-
-AGENT_FACTS: dict[str, Any] = {
-    "sign_in": agents.SignInAsked(at=AT, channel=ChannelId("another")),
-    "sign_out": agents.SignOutAsked(at=AT),
-    "pause": agents.PauseAsked(at=AT, reason="lunch"),
-    "ready": agents.ReadyAsked(at=AT),
-    "leg_up": agents.LegUp(at=AT),
-    "line_up": agents.LineUp(at=AT),
-    "line_down": agents.LineDown(at=AT),
-    "reserved": agents.Reserved(at=AT, attempt=A1),
-    "joined": agents.Joined(at=AT),
-    "over": agents.CallOver(at=AT, wrap_up_s=10),
-    "expired": agents.Expired(at=AT),
-}
-PARKED_GRID = """
-state      sign_in                  sign_out              pause  ready leg_up    line_up    line_down             reserved joined  over         expired
-signed_out arriving+open            .                     .      .     .         .          .                     .        .       .            .
-arriving   arriving+hang+close+open signed_out+hang+close same   .     .         ready+tell signed_out+hang+close .        .       .            signed_out+hang+close
-ready      arriving+hang+close+open signed_out+hang+close paused .     .         .          signed_out+hang+close reserved .       .            .
-reserved   arriving+hang+close+open same                  same   .     same+open .          signed_out+hang+close .        on_call ready        .
-on_call    arriving+hang+close+open same                  same   .     .         .          signed_out+hang+close .        .       wrap_up+tell .
-wrap_up    arriving+hang+close+open signed_out+hang+close paused ready .         .          signed_out+hang+close .        .       .            ready
-paused     arriving+hang+close+open signed_out+hang+close same   ready .         .          signed_out+hang+close .        .       .            .
-"""
-RUNG_GRID = """
-state      sign_in sign_out              pause  ready leg_up    line_up line_down          reserved joined  over               expired
-signed_out ready   .                     .      .     .         .       .                  .        .       .                  .
-ready      .       signed_out            paused .     .         .       .                  reserved .       .                  .
-reserved   .       same                  same   .     same+open same    paused+hang+close  .        on_call ready+hang+close   paused+hang+close
-on_call    .       same                  same   .     .         .       same+hang+close    .        .       wrap_up+hang+close .
-wrap_up    ready   signed_out            paused ready .         .       .                  .        .       .                  ready
-paused     ready   signed_out            same   ready .         .       .                  .        .       .                  .
-"""
-
-
-def agent_in(state: AgentState, card: AgentCard) -> Agent:
-    is_in_call = state in (AgentState.RESERVED, AgentState.ON_CALL)
-    has_line = state is AgentState.ON_CALL or card.leg == "parked"
-    is_out = state is AgentState.SIGNED_OUT
-    timed = (AgentState.ARRIVING, AgentState.WRAP_UP)
-    return Agent(
-        id=card.id,
-        state=state,
-        since=AT - 10,
-        reason="break" if state is AgentState.PAUSED else "",
-        channel=LINE if not is_out and (is_in_call or card.leg == "parked") else None,
-        has_line=has_line and state not in (AgentState.SIGNED_OUT, AgentState.ARRIVING),
-        attempt=A1 if is_in_call else None,
-        deadline=AT if state in timed or (state is AgentState.RESERVED and card.leg == "rung") else None,
-    )
-
-
-@pytest.mark.parametrize(
-    ("card", "state", "fact", "cell"),
-    [
-        *((parked("g7"), *cell) for cell in read_grid(PARKED_GRID)),
-        *((rung("g7"), *cell) for cell in read_grid(RUNG_GRID)),
-    ],
-    ids=lambda value: value.leg if isinstance(value, AgentCard) else str(value),
-)
-def test_a_cell_of_the_agent_table(card: AgentCard, state: str, fact: str, cell: str) -> None:
-    before = agent_in(AgentState(state), card)
-    after, commands = agents.step(before, AGENT_FACTS[fact], card)
-    assert told(after.state, before.state, commands, is_changed=after != before) == cell.replace(
-        f"{state}+", "same+", 1
-    )
-    assert (after.attempt is not None) == (after.state in (AgentState.RESERVED, AgentState.ON_CALL))
-    assert after.channel is not None or not after.has_line
-    if after.state in (AgentState.ARRIVING, AgentState.WRAP_UP):
-        assert after.deadline is not None
-    if after.state in (AgentState.SIGNED_OUT, AgentState.READY, AgentState.PAUSED, AgentState.ON_CALL):
-        assert after.deadline is None
-    if after.state is not before.state:
-        assert after.since == AT
-
-
-@pytest.mark.parametrize("state", [state for state in AgentState if state is not AgentState.SIGNED_OUT])
-def test_a_sign_in_told_twice_does_not_cut_the_line(state: AgentState) -> None:
-    before = agent_in(state, parked("g7"))
-    again = agents.SignInAsked(at=AT, channel=LINE)
-    after, commands = agents.step(before, again, parked("g7"))
-    assert (after, commands) == (before, [])
-
-
-@pytest.mark.parametrize("card", [parked("g7"), rung("g7")], ids=["parked", "rung"])
-@pytest.mark.parametrize("state", [AgentState.RESERVED, AgentState.ON_CALL])
-def test_what_was_asked_during_a_call_is_done_when_it_is_over(state: AgentState, card: AgentCard) -> None:
-    over = agents.CallOver(at=AT, wrap_up_s=0)
-    before = agent_in(state, card)
-    asked, _ = agents.step(before, AGENT_FACTS["pause"], card)
-    after, _ = agents.step(asked, over, card)
-    assert (after.state, after.reason, after.pause_asked) == (AgentState.PAUSED, "lunch", None)
-    asked, _ = agents.step(before, AGENT_FACTS["sign_out"], card)
-    after, _ = agents.step(asked, over, card)
-    assert (after.state, after.channel, after.sign_out_asked) == (AgentState.SIGNED_OUT, None, False)
-
-
-@pytest.mark.parametrize("fact", ["pause", "sign_out"])
-@pytest.mark.parametrize("state", [AgentState.RESERVED, AgentState.ON_CALL])
-def test_ready_takes_back_what_was_asked_during_a_call(state: AgentState, fact: str) -> None:
-    card = parked("g7")
-    asked, _ = agents.step(agent_in(state, card), AGENT_FACTS[fact], card)
-    after, _ = agents.step(asked, AGENT_FACTS["ready"], card)
-    after, _ = agents.step(after, agents.CallOver(at=AT, wrap_up_s=0), card)
-    assert after.state is AgentState.READY
-
-
-def test_wrap_up_lasts_as_long_as_the_campaign_says_and_is_left_out_if_it_is_nothing() -> None:
-    card = parked("g7")
-    after, _ = agents.step(agent_in(AgentState.ON_CALL, card), AGENT_FACTS["over"], card)
-    assert (after.state, after.deadline) == (AgentState.WRAP_UP, AT + 10)
-    after, _ = agents.step(agent_in(AgentState.ON_CALL, card), agents.CallOver(at=AT, wrap_up_s=0), card)
-    assert (after.state, after.deadline) == (AgentState.READY, None)
-
-
-def test_an_operator_who_wraps_up_and_asked_for_a_pause_gets_it_after_the_wrap_up() -> None:
-    card = parked("g7")
-    asked, _ = agents.step(agent_in(AgentState.ON_CALL, card), AGENT_FACTS["pause"], card)
-    after, _ = agents.step(asked, AGENT_FACTS["over"], card)
-    assert after.state is AgentState.WRAP_UP
-    after, _ = agents.step(after, AGENT_FACTS["expired"], card)
-    assert (after.state, after.reason) == (AgentState.PAUSED, "lunch")
-
-
-def test_an_operator_who_arrives_and_asked_for_a_pause_begins_with_it() -> None:
-    card = parked("g7")
-    asked, _ = agents.step(agent_in(AgentState.ARRIVING, card), AGENT_FACTS["pause"], card)
-    after, commands = agents.step(asked, AGENT_FACTS["line_up"], card)
-    assert after.state is AgentState.PAUSED
-    assert commands == [Tell(channel=LINE, message="signed_in")]
-
-
-def test_a_rung_operator_whose_line_is_up_is_not_passed_over_when_the_deadline_fires_late() -> None:
-    card = rung("g7")
-    up, _ = agents.step(agent_in(AgentState.RESERVED, card), AGENT_FACTS["line_up"], card)
-    assert (up.has_line, up.deadline) == (True, None)
-    assert agents.step(up, AGENT_FACTS["expired"], card) == (up, [])
-
-
-@pytest.mark.parametrize("fact", ["line_down", "expired"])
-def test_a_rung_operator_who_did_not_pick_up_is_paused_for_that(fact: str) -> None:
-    card = rung("g7")
-    after, _ = agents.step(agent_in(AgentState.RESERVED, card), AGENT_FACTS[fact], card)
-    assert (after.state, after.reason, after.channel) == (AgentState.PAUSED, "no_answer", None)
-    leaving, _ = agents.step(agent_in(AgentState.RESERVED, card), AGENT_FACTS["sign_out"], card)
-    after, _ = agents.step(leaving, AGENT_FACTS[fact], card)
-    assert after.state is AgentState.SIGNED_OUT
-
-
-def test_the_last_call_is_remembered_from_the_join_on() -> None:
-    card = parked("g7")
-    after, _ = agents.step(agent_in(AgentState.RESERVED, card), AGENT_FACTS["over"], card)
-    assert after.last_attempt is None
-    after, _ = agents.step(agent_in(AgentState.RESERVED, card), AGENT_FACTS["joined"], card)
-    assert after.last_attempt == A1

@@ -149,7 +149,8 @@ class World:
 
     def read(self, question: FetchLeads) -> ev.LeadsFetched:
         """What the store would answer now."""
-        leads, unfinished = self.store.fetch(question.campaign, question.limit, self.at)
+        rule = self.floor.desks[question.campaign].campaign
+        leads, unfinished = self.store.fetch(rule, question.limit, self.at, question.present)
         return ev.LeadsFetched(
             at=self.at,
             campaign=question.campaign,
