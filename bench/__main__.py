@@ -25,7 +25,7 @@ from dialer.engine.ports import NoFreePort
 from dialer.engine.process import EmbeddedError
 from dialer.lab.errors import LabError
 
-NAMES = ("capacity", "latency", "cost", "import")
+NAMES = ("capacity", "latency", "cost", "import", "takeover", "hopper", "day")
 LIMIT_S = 900.0
 PROFILE_LINES = 30
 
@@ -56,6 +56,7 @@ PROFILE_LINES = 30
     show_default=True,
     help="At most so many operators; how many can be served is found out.",
 )
+@click.option("--large", is_flag=True, help="The hopper also with 5 million contacts (3 GB on the disk).")
 @click.option("--record", is_flag=True, help="Record all calls, in both halves.")
 @click.option(
     "--bare-tones/--no-bare-tones",
@@ -75,6 +76,7 @@ def main(
     seconds: float,
     rounds: int,
     agents: int,
+    large: bool,
     record: bool,
     bare_tones: bool,
     profile: bool,
@@ -93,6 +95,7 @@ def main(
         seconds=seconds,
         rounds=rounds,
         agents_max=agents,
+        large=large,
         record=record,
         with_tones=bare_tones,
         profile=str(made / "profile") if profile else "",
@@ -123,7 +126,7 @@ async def _bench(names: tuple[str, ...], settings: Settings, folder: Path) -> di
     facts["load_before"] = machine.load()
     found: list[Measure] = []
     async with asyncio.timeout(LIMIT_S):
-        if set(names) - {"import"}:
+        if set(names) - {"import", "takeover", "hopper", "day"}:
             async with World(folder, agents=settings.agents_max, talk_ms=measures.TALK_MS) as world:
                 runs = Runs(world, settings, _say)
                 for name, measure in (
@@ -135,6 +138,13 @@ async def _bench(names: tuple[str, ...], settings: Settings, folder: Path) -> di
                         found.append(await measure(runs))
         if "import" in names:
             found.append(await measures.importing(folder, _say, settings.rounds))
+        if "takeover" in names:
+            found.append(await measures.takeover(folder, _say))
+        if "hopper" in names:
+            sizes = measures.HOPPER_SIZES + ((measures.HOPPER_SIZE_LARGE,) if settings.large else ())
+            found.append(await measures.hopper(folder, _say, sizes))
+        if "day" in names:
+            found.append(await measures.day(_say, settings.rounds))
     facts["load_after"] = machine.load()
     return {
         "obzvon": __version__,

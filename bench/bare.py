@@ -36,6 +36,8 @@ from dialer.pbx.frames import WANTED
 from dialer.pbx.wire import ORIGINATE_GRACE_S, SOUNDS
 
 RING_S = 20
+WAIT_S = 30
+"""The dialplan's limit for a person who is not joined: longer than any wait here."""
 CONNECTIONS = 16
 FIRST_NUMBER = 79160000000
 
@@ -126,7 +128,8 @@ class Bare:
             self._do(self._place(line))
 
     async def _join(self, line: str, attempt: str) -> None:
-        if not await self.request("POST", f"/bridges/line-{line}/addChannel", join_body(attempt)):
+        freed = await self.request("POST", f"/channels/{attempt}/variable", LIMIT_BODY)
+        if not freed or not await self.request("POST", f"/bridges/line-{line}/addChannel", join_body(attempt)):
             self.joins_refused += 1
 
     async def _tell(self, line: str, sound: str) -> None:
@@ -219,9 +222,13 @@ def originate_body(attempt: str, number: str, record: str) -> dict[str, Any]:
         "extension": "answered",
         "priority": 1,
         "timeout": RING_S + ORIGINATE_GRACE_S,
-        "variables": {"OBZVON_ATTEMPT": attempt, "OBZVON_RECORD": record},
+        "variables": {"OBZVON_ATTEMPT": attempt, "OBZVON_RECORD": record, "OBZVON_WAIT": str(WAIT_S)},
         "callerId": CALLER_ID,
     }
+
+
+LIMIT_BODY = {"variable": "TIMEOUT(absolute)", "value": "0"}
+"""How a person who is joined is freed of the limit that the dialplan set at the answer."""
 
 
 def line_body(line: str) -> dict[str, Any]:

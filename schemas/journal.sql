@@ -24,7 +24,7 @@ CREATE TABLE agents (
     deadline REAL,
     pause_asked TEXT,
     sign_out_asked INTEGER NOT NULL DEFAULT 0
-) STRICT;
+, missed INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE attempts (
     attempt TEXT PRIMARY KEY, -- also the channel id in Asterisk and the name of the recording
@@ -48,6 +48,11 @@ CREATE TABLE attempts (
     cause INTEGER, -- Q.850
     tech_cause INTEGER, -- the final SIP status
     operator_result TEXT
+, held_at REAL, callback_at REAL, callback_agent TEXT REFERENCES agents(id) DEFERRABLE INITIALLY DEFERRED) STRICT;
+
+CREATE TABLE calling_classes (
+    id INTEGER PRIMARY KEY,
+    phones TEXT NOT NULL UNIQUE -- JSON: the kinds of phone and their time zones, [["mobile", ["Europe/Moscow"]]]
 ) STRICT;
 
 CREATE TABLE campaign_lists (
@@ -56,6 +61,13 @@ CREATE TABLE campaign_lists (
     position INTEGER NOT NULL,
     enrolled_to INTEGER NOT NULL DEFAULT 0, -- contacts up to this id have their lead
     PRIMARY KEY (campaign, list)
+) STRICT;
+
+CREATE TABLE campaign_settings (
+    id INTEGER PRIMARY KEY,
+    campaign TEXT NOT NULL REFERENCES campaigns(id),
+    applied_at REAL NOT NULL,
+    settings TEXT NOT NULL -- JSON of the whole campaign, as it was from then on
 ) STRICT;
 
 CREATE TABLE campaign_states (
@@ -75,6 +87,12 @@ CREATE TABLE campaigns (
     state TEXT NOT NULL DEFAULT 'new',
     state_at REAL NOT NULL, -- when the state began
     applied_at REAL NOT NULL
+, rules_version INTEGER NOT NULL DEFAULT 0) STRICT;
+
+CREATE TABLE centre (
+    id INTEGER PRIMARY KEY,
+    applied_at REAL NOT NULL,
+    settings TEXT NOT NULL -- JSON of the rules of the whole centre, as they were from then on
 ) STRICT;
 
 CREATE TABLE contacts (
@@ -85,8 +103,19 @@ CREATE TABLE contacts (
     fields TEXT NOT NULL DEFAULT '{}', -- JSON object: the other columns of the file
     import INTEGER REFERENCES imports(id),
     line INTEGER, -- of the imported file
-    added_at REAL NOT NULL,
+    added_at REAL NOT NULL, zone TEXT NOT NULL DEFAULT '', class INTEGER NOT NULL DEFAULT 0,
     UNIQUE (list, key)
+) STRICT;
+
+CREATE TABLE do_not_call (
+    id INTEGER PRIMARY KEY,
+    number TEXT NOT NULL, -- E.164; its beginning: +7495*; or with ? for any digit: +7495???0000
+    kind TEXT NOT NULL CHECK (kind IN ('number', 'prefix', 'pattern')),
+    campaign TEXT NOT NULL DEFAULT '', -- empty: for all
+    source TEXT NOT NULL DEFAULT '', -- who asked for it
+    note TEXT NOT NULL DEFAULT '',
+    added_at REAL NOT NULL,
+    removed_at REAL -- NULL: it holds
 ) STRICT;
 
 CREATE TABLE events (
@@ -109,6 +138,21 @@ CREATE TABLE imports (
     rejected INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
+CREATE TABLE lead_states (
+    id INTEGER PRIMARY KEY,
+    lead INTEGER NOT NULL REFERENCES leads(id),
+    at REAL NOT NULL, -- since then
+    ordinal INTEGER NOT NULL,
+    due REAL,
+    next_phone INTEGER,
+    finished TEXT,
+    owner TEXT,
+    owned_until REAL,
+    held TEXT,
+    is_promised INTEGER NOT NULL,
+    why TEXT NOT NULL -- what led to it: a result, the rule that put it off, callback, let_loose ...
+) STRICT;
+
 CREATE TABLE leads (
     id INTEGER PRIMARY KEY,
     campaign TEXT NOT NULL REFERENCES campaigns(id),
@@ -118,7 +162,7 @@ CREATE TABLE leads (
     priority INTEGER NOT NULL DEFAULT 2, -- 0 promised, 1 to be dialed again, 2 fresh
     due REAL, -- may be dialed from then on; NULL: never again
     finished TEXT, -- why never again
-    enrolled_at REAL NOT NULL,
+    enrolled_at REAL NOT NULL, class INTEGER NOT NULL DEFAULT 0, owner TEXT REFERENCES agents(id) DEFERRABLE INITIALLY DEFERRED, owned_until REAL, held TEXT, held_due REAL, held_version INTEGER,
     UNIQUE (contact, campaign),
     CHECK ((due IS NULL) = (finished IS NOT NULL))
 ) STRICT;
@@ -166,6 +210,8 @@ CREATE INDEX attempts_by_number ON attempts(number, created_at);
 
 CREATE INDEX attempts_by_time ON attempts(created_at, campaign, result);
 
+CREATE UNIQUE INDEX attempts_live_number ON attempts(number) WHERE state <> 'ended';
+
 CREATE INDEX attempts_of_agent ON attempts(agent, created_at) WHERE agent IS NOT NULL;
 
 CREATE INDEX attempts_of_campaign ON attempts(campaign, created_at);
@@ -178,15 +224,38 @@ CREATE UNIQUE INDEX attempts_one_of_ordinal ON attempts(lead, ordinal) WHERE res
 
 CREATE INDEX attempts_open ON attempts(lead) WHERE state <> 'ended';
 
+CREATE INDEX campaign_settings_by_time ON campaign_settings(campaign, applied_at);
+
 CREATE INDEX campaign_states_by_time ON campaign_states(campaign, at);
 
 CREATE INDEX contacts_of_list ON contacts(list);
 
+CREATE UNIQUE INDEX do_not_call_present ON do_not_call(number, campaign) WHERE removed_at IS NULL;
+
+CREATE INDEX do_not_call_removed ON do_not_call(number) WHERE removed_at IS NOT NULL;
+
+CREATE INDEX do_not_call_wide ON do_not_call(kind, number) WHERE kind <> 'number';
+
 CREATE INDEX events_by_time ON events(at);
+
+CREATE INDEX events_of_engine ON events(at) WHERE name IN ('EngineStarted', 'EventsLagged', 'JournalFailed',
+    'JournalRecovered', 'Leaving', 'PbxConnected', 'PbxDisconnected', 'TrunkChanged');
+
+CREATE INDEX lead_states_by_time ON lead_states(lead, at);
 
 CREATE INDEX leads_finished ON leads(campaign, finished) WHERE finished IS NOT NULL;
 
-CREATE INDEX leads_waiting ON leads(campaign, priority, due) WHERE finished IS NULL;
+CREATE INDEX leads_held ON leads(campaign, held_version) WHERE held IS NOT NULL;
+
+CREATE INDEX leads_of_owner ON leads(campaign, owner, priority, due) WHERE finished IS NULL AND owner IS NOT NULL;
+
+CREATE INDEX leads_owned ON leads(campaign, priority, due) WHERE finished IS NULL AND owner IS NOT NULL;
+
+CREATE INDEX leads_owned_until ON leads(campaign, owned_until) WHERE finished IS NULL AND owner IS NOT NULL;
+
+CREATE INDEX leads_pool ON leads(campaign, owner, priority, class, due) WHERE finished IS NULL;
+
+CREATE INDEX leads_waiting ON leads(campaign, priority, due) WHERE finished IS NULL AND held IS NULL AND due > 0;
 
 CREATE INDEX phones_by_number ON phones(number);
 
@@ -246,7 +315,7 @@ SELECT
     count(a.attempt) AS attempts,
     sum(a.answered_at IS NOT NULL) AS answered,
     sum(a.result = 'talked') AS talked,
-    sum(a.result = 'abandoned') AS abandoned,
+    sum(a.result IN ('abandoned', 'hung_up')) AS abandoned,
     round(sum(a.ended_at - a.connected_at), 1) AS talk_s
 FROM campaigns c
 LEFT JOIN attempts a ON a.campaign = c.id

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sqlite3
 import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
@@ -30,6 +31,9 @@ from dialer.engine.embedded import (
 )
 from dialer.engine.ports import is_free
 from dialer.pbx.render import PhoneLine, TrunkLine
+from dialer.store import connect
+from dialer.store.migrations import migrate
+from tests.examples import IS_QUICK
 
 T = TypeVar("T")
 
@@ -80,6 +84,29 @@ class LiveAsterisk:
 
     def apply_lines(self, trunks: Iterable[TrunkLine], phones: Iterable[PhoneLine]) -> None:
         self._thread.run(self.server.apply_lines(trunks, phones))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def journals_from_a_template() -> Iterator[None]:
+    """In ``./dev check`` a new journal is a copy of one that was made by the migrations once: a thousand tests
+    want one. ``./dev test`` makes each by the migrations."""
+    if not IS_QUICK:
+        yield
+        return
+    template = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    migrate(template)
+    lock = threading.Lock()
+
+    def copy_or_migrate(connection: sqlite3.Connection) -> list[str]:
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+            with lock:
+                template.backup(connection)
+        return migrate(connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connect, "migrate", copy_or_migrate)
+        yield
+    template.close()
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from collections.abc import Iterable
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
+from dialer.core import steps
 from dialer.core.commands import HangUp, JoinAgent, OpenLine
 from dialer.core.ids import AttemptId, ChannelId, hold_bridge, is_attempt, is_leg, line_bridge
 from dialer.core.state import FloorState
@@ -47,9 +48,9 @@ def on_pbx_connected(floor: FloorState, event: ev.PbxConnected) -> None:
     """The event socket is open, and *event* lists what lives."""
     floor.is_pbx_up = True
     _Look(floor, event.channels, asked_at=event.at, at=event.at, is_sure=True).adopt()
-    floor.renew_joins(event.at)
+    steps.renew_joins(floor, event.at)
     for agent_id in list(floor.agents):  # phones that are in use or lost were told before
-        floor.look_at_phone(agent_id, event.at)
+        steps.look_at_phone(floor, agent_id, event.at)
 
 
 def on_pbx_listed(floor: FloorState, event: ev.PbxListed) -> None:
@@ -115,22 +116,22 @@ class _Look:
             age_s = self._asked_at - call.created_at
             is_young = age_s < (IN_FLIGHT_S if call.state is CallState.DIALING else 0.0)
             if not is_young and self._is_certain(own, "missing"):
-                floor.call_step(call.attempt, ev.ContactHungUp(at=at, attempt=call.attempt))
+                steps.call_step(floor, call.attempt, ev.ContactHungUp(at=at, attempt=call.attempt))
             return
         if channel.is_ringing:
-            floor.call_step(call.attempt, ev.ContactRang(at=at, attempt=call.attempt))
+            steps.call_step(floor, call.attempt, ev.ContactRang(at=at, attempt=call.attempt))
         if not channel.is_up:
             return
         is_ours = channel.in_app or channel.bridge is not None
         is_plain = is_ours and call.state not in (CallState.ENDING, CallState.ENDED)
         if not is_plain and not self._is_certain(own, f"up, {is_ours}, {call.state}"):
             return
-        floor.call_step(call.attempt, ev.ContactAnswered(at=at, attempt=call.attempt))
+        steps.call_step(floor, call.attempt, ev.ContactAnswered(at=at, attempt=call.attempt))
         call = floor.calls[call.attempt]
         if not is_ours:
             if call.state in (CallState.ANSWERED, CallState.CONNECTING):
                 # Answered while we were away: the dialplan has the person, and has the last word.
-                floor.call_step(call.attempt, calls.LeftToDialplan(at=at))
+                steps.call_step(floor, call.attempt, calls.LeftToDialplan(at=at))
             return
         self._place(call, channel)
 
@@ -141,7 +142,7 @@ class _Look:
         line = agent.bridge if agent is not None and agent.attempt == call.attempt else None
         if channel.bridge is not None and channel.bridge == line:
             connected = ev.Connected(at=self._at, attempt=call.attempt, bridge=channel.bridge)
-            floor.call_step(call.attempt, connected)
+            steps.call_step(floor, call.attempt, connected)
         elif channel.bridge is not None and channel.bridge != hold_bridge(call.campaign):
             return
         elif call.state in _PROMISED and agent is not None and line is not None:
@@ -155,14 +156,14 @@ class _Look:
             and channel.bridge is None
             and self._is_certain(channel.channel, "no music")
         ):
-            floor.hold_again(call, self._at)
+            steps.hold_again(floor, call, self._at)
 
     # -- operators ----------------------------------------------------------------------
 
     def _adopt_agent(self, agent: Agent) -> None:
         """An agent promised to a call that nobody knows is free."""
         if agent.attempt is not None and agent.attempt not in self._floor.calls:
-            self._floor.agent_step(agent.id, agents.CallOver(at=self._at, wrap_up_s=0.0))
+            steps.agent_step(self._floor, agent.id, agents.CallOver(at=self._at, wrap_up_s=0.0))
 
     def _adopt_line(self, agent: Agent, channel: ChannelId) -> None:
         floor, line, bridge = self._floor, self._living.get(channel), line_bridge(channel)
@@ -171,12 +172,12 @@ class _Look:
             is_being_rung = agent.state is AgentState.RESERVED and not agent.has_line
             is_young = age_s < (IN_FLIGHT_S if is_being_rung else 0.0)
             if is_being_rung and self._is_sure and self._at < (agent.deadline or 0.0):
-                floor.ring_again(agent, self._at)
+                steps.ring_again(floor, agent, self._at)
             elif not is_young and self._is_certain(channel, "missing"):
-                floor.agent_step(agent.id, agents.LineDown(at=self._at))
+                steps.agent_step(floor, agent.id, agents.LineDown(at=self._at))
         elif line.bridge == bridge:
             if not agent.has_line:
-                floor.agent_step(agent.id, agents.LineUp(at=self._at))
+                steps.agent_step(floor, agent.id, agents.LineUp(at=self._at))
         elif line.in_app and line.bridge is None and self._is_certain(channel, "no line"):
             floor.out.append(OpenLine(channel=channel, bridge=bridge))
 

@@ -105,7 +105,7 @@ _CENTRE = Centre()
 def step(agent: Agent, fact: Fact, card: AgentCard, centre: Centre = _CENTRE, phone: Phone = "free") -> Step:
     """The agent after *fact*, and what is to be done. Never fails: the table is total.
 
-    *centre*: the rules on pauses and missed calls. *phone*: how a rung operator's phone stands after *fact*.
+    *centre*: the rules on pauses and missed calls. *phone*: how the operator's phone stands after *fact*.
     """
     return TABLE[agent.state, type(fact)](agent, fact, Known(card, centre, phone))
 

@@ -210,7 +210,7 @@ def ready(agent: Agent, fact: ReadyAsked, known: Known) -> Step:
     return _available(agent, fact.at, known, pause_asked=None, sign_out_asked=False, missed=0), []
 
 
-# -- the phone of a rung operator -----------------------------------------------------------
+# -- the phone ------------------------------------------------------------------------------
 
 
 def phone_away(agent: Agent, fact: PhoneLost | PhoneBusy, known: Known) -> Step:

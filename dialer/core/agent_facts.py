@@ -1,8 +1,8 @@
 """Facts of one operator, as :mod:`dialer.core.agent` takes them: the floor's own words for what happened.
 
-The phone of a *rung* operator is ``free``, ``in_use`` (by somebody else's call, never by our own leg) or
-``lost`` (it has no registration). A parked operator's line is that phone's use, and as long as it is up
-it is the truth: of a parked operator's phone nothing else is believed.
+An operator's phone is ``free``, ``in_use`` (by somebody else's call, never by our own leg) or ``lost`` (it has
+no registration). For a *parked* operator ``in_use`` says nothing, for the line is a use of the phone; but a
+phone that is lost may have left a dead line behind, and so it counts for them too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from dialer.core.ids import AttemptId, ChannelId
 
 Phone = Literal["free", "in_use", "lost"]
-"""How a rung operator's phone stands."""
+"""How an operator's phone stands."""
 
 PHONE_LOST = "phone_lost"
 """The reason of the pause of an operator whose phone lost its registration."""

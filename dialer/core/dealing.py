@@ -17,7 +17,7 @@ from __future__ import annotations
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
-from dialer.core import judging
+from dialer.core import judging, steps
 from dialer.core.commands import FetchLeads, Originate, SaveCall, SaveCampaignState, SetTimer
 from dialer.core.desk import Desk, TrunkDesk
 from dialer.core.ids import AgentId
@@ -112,7 +112,7 @@ def on_centre_applied(floor: FloorState, event: ev.CentreApplied) -> None:
     floor.centre = event.centre
     if are_pauses_other:
         for agent_id in list(floor.agents):
-            floor.agent_step(agent_id, agents.RulesChanged(at=event.at))
+            steps.agent_step(floor, agent_id, agents.RulesChanged(at=event.at))
 
 
 def _pauses(centre: Centre) -> tuple[object, ...]:
@@ -131,9 +131,9 @@ def settle(floor: FloorState, at: float) -> None:
     """Serve who waits, place the calls that may be placed, ask for the leads that will be wanted."""
     for attempt in list(floor.waiting):
         call = floor.calls[attempt]
-        is_served = bool(floor.idle) and floor.serve(call, at)
+        is_served = bool(floor.idle) and steps.serve(floor, call, at)
         if not is_served and call.deadline is not None and at >= call.deadline:
-            floor.call_step(attempt, calls.Expired(at=at))  # who is to wait no time at all, for one
+            steps.call_step(floor, attempt, calls.Expired(at=at))  # who is to wait no time at all, for one
     running = [desk for desk in floor.desks.values() if desk.state is CampaignState.RUNNING]
     if not running:
         return
@@ -274,11 +274,11 @@ def _dial(floor: FloorState, desk: Desk, skills: progressive.Skills, at: float) 
         ),
     )
     if owner is not None:
-        floor.reserve(call, owner, at)
+        steps.reserve(floor, call, owner, at)
     elif campaign.ring_agent == "at_dial":
         agent_id = floor.idle.longest_of(skills)
         if floor.cards[agent_id].leg == "rung":
-            floor.reserve(call, agent_id, at)
+            steps.reserve(floor, call, agent_id, at)
     return True
 
 
@@ -315,7 +315,8 @@ def _may_spare(floor: FloorState, owner: AgentId) -> bool:
 
 def _may_dial(floor: FloorState, desk: Desk, fresh: ev.FreshLead, at: float) -> LeadPhone | None:
     """The lead's number to dial now; a lead that has none leaves the floor, and the store looks at it again."""
-    phone = judging.judge(fresh.lead, desk.campaign, at).phone
+    is_due = fresh.lead.due <= at  # not so if the clock was set back
+    phone = judging.judge(fresh.lead, desk.campaign, at).phone if is_due else None
     if phone is None:
         desk.hopper.drop(fresh.lead.id, at)
         floor.has_trace = True

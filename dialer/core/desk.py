@@ -74,9 +74,14 @@ class TrunkDesk:
         rate = self.trunk.calls_per_second_max
         return min(max(1.0, rate * BURST_S), self._tokens + max(0.0, at - self._tokens_at) * rate)
 
-    def gave_back(self, result: Result, at: float) -> None:
-        """A call ended; what the trunk would not carry again and again makes it rest."""
+    def gave_back(self, result: Result | None, at: float) -> None:
+        """A call ended; what the trunk would not carry again and again makes it rest.
+
+        *result*: None where the trunk was never asked, for a rule of ours forbade the call.
+        """
         self.live -= 1
+        if result is None:
+            return
         if result not in _NOT_CARRIED:
             self._failures = self._rests = 0
             return

@@ -116,12 +116,14 @@ class TrunkChanged(Event, frozen=True, kw_only=True):
 class OriginateRefused(Event, frozen=True, kw_only=True):
     """Asterisk (or our own dispatcher, before sending) refused to place the call.
 
-    *was_sent* is false when the request certainly never reached Asterisk.
+    *was_sent* is false when the request certainly never reached Asterisk. *is_ours*: a rule forbids the call, or
+    it could not be saved: the trunk has no part in it.
     """
 
     attempt: AttemptId
     reason: str
     was_sent: bool = True
+    is_ours: bool = False
 
 
 class ContactRang(Event, frozen=True, kw_only=True):

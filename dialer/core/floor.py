@@ -7,9 +7,10 @@ commands, and a journal can be played again.
 Facts about calls and channels that are not on the floor change nothing here, but nobody is met with
 silence: a person who answers and is not expected gets the last word, a stranger's line is hung up.
 
-This module is the doors. What lies behind them: :mod:`dialer.core.state` (what is on the floor, and
-how one call and one agent step together), :mod:`dialer.core.dealing` (who is served and who is dialed),
-:mod:`dialer.core.requests` (what people ask), :mod:`dialer.core.adoption` (after a connect).
+This module is the doors. What lies behind them: :mod:`dialer.core.state` (what is on the floor),
+:mod:`dialer.core.steps` (how one call and one agent step together), :mod:`dialer.core.dealing` (who is
+served and who is dialed), :mod:`dialer.core.requests` (what people ask), :mod:`dialer.core.adoption`
+(after a connect).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from dialer.core import adoption, dealing, requests
+from dialer.core import adoption, dealing, requests, steps
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
@@ -200,9 +201,9 @@ def _expire_call(floor: FloorState, attempt: AttemptId, at: float) -> None:
         if floor.calls.get(attempt) is not call:
             _expire_call(floor, attempt, at)
             return
-    if attempt in floor.waiting and floor.idle and floor.serve(call, at):
+    if attempt in floor.waiting and floor.idle and steps.serve(floor, call, at):
         return  # after a restart somebody may be idle whom nobody has looked at yet
-    floor.call_step(attempt, calls.Expired(at=at))
+    steps.call_step(floor, attempt, calls.Expired(at=at))
 
 
 def _expire_agent(floor: FloorState, agent_id: AgentId, at: float) -> None:
@@ -211,7 +212,7 @@ def _expire_agent(floor: FloorState, agent_id: AgentId, at: float) -> None:
         return
     if floor.is_deaf and agent.state in _LINE_UNKNOWN_WHILE_AWAY:
         return
-    floor.agent_step(agent_id, agents.Expired(at=at))
+    steps.agent_step(floor, agent_id, agents.Expired(at=at))
 
 
 def _on_pbx_disconnected(floor: FloorState, event: ev.PbxDisconnected) -> None:
@@ -221,7 +222,7 @@ def _on_pbx_disconnected(floor: FloorState, event: ev.PbxDisconnected) -> None:
 def _on_lag(floor: FloorState, event: ev.EventsLagged) -> None:
     floor.is_late = event.is_late
     if not floor.is_deaf:
-        floor.renew_joins(event.at)
+        steps.renew_joins(floor, event.at)
 
 
 def _on_leaving(floor: FloorState, event: ev.Leaving) -> None:
@@ -240,12 +241,12 @@ def _on_journal_recovered(floor: FloorState, event: ev.JournalRecovered) -> None
 
 
 def _on_call_fact(floor: FloorState, event: Any) -> None:
-    floor.call_step(event.attempt, event)
+    steps.call_step(floor, event.attempt, event)
 
 
 def _on_answered(floor: FloorState, event: ev.ContactAnswered) -> None:
     if event.attempt in floor.calls:
-        floor.call_step(event.attempt, event)
+        steps.call_step(floor, event.attempt, event)
     else:
         floor.out.append(SendToLastWord(attempt=event.attempt))
 
@@ -264,13 +265,13 @@ def _on_connected(floor: FloorState, event: ev.Connected) -> None:
     if call.state is CallState.ANSWERED and call.agent is None:
         if agent_id not in floor.idle:
             if call.held_at is not None:
-                floor.hold_again(call, event.at)
+                steps.hold_again(floor, call, event.at)
             else:
-                floor.call_step(event.attempt, calls.Expired(at=event.at))
+                steps.call_step(floor, event.attempt, calls.Expired(at=event.at))
             return
-        floor.reserve(call, agent_id, event.at)
+        steps.reserve(floor, call, agent_id, event.at)
     if floor.calls[event.attempt].agent == agent_id:
-        floor.call_step(event.attempt, event)
+        steps.call_step(floor, event.attempt, event)
 
 
 def _on_join_refused(floor: FloorState, event: ev.JoinRefused) -> None:
@@ -280,7 +281,7 @@ def _on_join_refused(floor: FloorState, event: ev.JoinRefused) -> None:
     if call is None or agent_id is None or call.state is not CallState.CONNECTING or call.agent != agent_id:
         return
     floor.cannot_join(event.attempt, agent_id)
-    floor.call_step(event.attempt, event)
+    steps.call_step(floor, event.attempt, event)
     channel = floor.agents[agent_id].channel
     if channel is not None:
         floor.out.append(OpenLine(channel=channel, bridge=event.bridge))
@@ -292,8 +293,8 @@ def _on_join_refused(floor: FloorState, event: ev.JoinRefused) -> None:
 def _on_line_joined(floor: FloorState, event: ev.LineJoined) -> None:
     agent_id = floor.by_channel.get(event.channel)
     if agent_id is not None and event.bridge == line_bridge(event.channel):
-        floor.hear_from(agent_id, event.at)
-        floor.agent_step(agent_id, agents.LineUp(at=event.at))
+        steps.hear_from(floor, agent_id, event.at)
+        steps.agent_step(floor, agent_id, agents.LineUp(at=event.at))
 
 
 def _on_leg_answered(floor: FloorState, event: ev.LegAnswered) -> None:
@@ -301,13 +302,13 @@ def _on_leg_answered(floor: FloorState, event: ev.LegAnswered) -> None:
     if agent_id is None:
         floor.out.append(HangUp(channel=event.channel))
     else:
-        floor.agent_step(agent_id, agents.LegUp(at=event.at))
+        steps.agent_step(floor, agent_id, agents.LegUp(at=event.at))
 
 
 def _on_line_gone(floor: FloorState, event: ev.LineRefused | ev.LegRefused | ev.LineEnded) -> None:
     agent_id = floor.by_channel.get(event.channel)
     if agent_id is not None:
-        floor.agent_step(agent_id, agents.LineDown(at=event.at))
+        steps.agent_step(floor, agent_id, agents.LineDown(at=event.at))
 
 
 def _on_phone_changed(floor: FloorState, event: ev.PhoneChanged) -> None:
@@ -329,7 +330,7 @@ def _on_phone_used(floor: FloorState, event: ev.PhoneUsed) -> None:
 def _look_at_phone(floor: FloorState, phone: str, at: float) -> None:
     agent_id = floor.by_phone.get(phone)
     if agent_id is not None:
-        floor.look_at_phone(agent_id, at)
+        steps.look_at_phone(floor, agent_id, at)
 
 
 _HANDLERS: dict[type, Callable[[FloorState, Any], None]] = {

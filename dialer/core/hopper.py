@@ -112,6 +112,8 @@ class Hopper:
         taken = 0
         for one in fresh:
             lead = one.lead.id
+            if self._waited_for_owner(lead) and owner_of(one) is None:
+                self.remove(lead)  # its owner had it to themselves for long enough
             if lead in self._held or lead in live or lead in self._released:
                 continue
             if not self._doubted.isdisjoint(phone.number for phone in one.lead.phones):
@@ -198,6 +200,12 @@ class Hopper:
         self._held.clear()
         self._by_number.clear()
         self._asked_at = None
+
+    def _waited_for_owner(self, lead: LeadId) -> bool:
+        held = self._held.get(lead)
+        if held is None or held.lead.owner is None:
+            return False
+        return any(one.lead.id == lead for one in self._personal.get(held.lead.owner, ()))
 
     def _hold(self, one: FreshLead) -> None:
         self._held[one.lead.id] = one

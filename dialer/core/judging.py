@@ -107,8 +107,8 @@ def _in_turn(lead: Lead, campaign: Campaign) -> list[LeadPhone]:
 
 
 def is_used_up(phone: LeadPhone, campaign: Campaign) -> bool:
-    """Whether the number has no future in this campaign, whatever the hour."""
-    return bool(phone.is_bad or phone.barred or _tried(phone, campaign))
+    """Whether the number has no future in this campaign, whatever the hour and whatever the lists say."""
+    return bool(phone.is_bad or _tried(phone, campaign))
 
 
 def is_used_up_contact(lead: Lead, campaign: Campaign) -> bool:

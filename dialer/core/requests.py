@@ -16,7 +16,7 @@ import msgspec
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
-from dialer.core import features, results
+from dialer.core import features, results, steps
 from dialer.core.commands import (
     Dismiss,
     Message,
@@ -44,7 +44,7 @@ def on_feature(floor: FloorState, event: ev.FeatureDialed) -> None:
         return
     message: Message | None
     if asked.feature is Feature.SIGN_IN:
-        floor.agent_step(agent_id, agents.SignInAsked(at=event.at, channel=event.channel))
+        steps.agent_step(floor, agent_id, agents.SignInAsked(at=event.at, channel=event.channel))
         if floor.cards[agent_id].leg == "parked":
             return  # the channel is the line now, and is told so when it is in its bridge
         message = "signed_in"
@@ -58,7 +58,7 @@ def on_digit(floor: FloorState, event: ev.DigitPressed) -> None:
     agent_id = floor.by_channel.get(event.channel)
     if agent_id is None:
         return
-    floor.hear_from(agent_id, event.at)
+    steps.hear_from(floor, agent_id, event.at)
     pressed, code = features.key(floor.keys.get(event.channel, ""), event.digit)
     floor.keys[event.channel] = pressed
     if code is None:
@@ -81,16 +81,16 @@ def on_agent_ordered(floor: FloorState, event: ev.AgentOrdered) -> None:
         ),
         "sign_out": agents.SignOutAsked(at=event.at),
     }
-    floor.agent_step(event.agent, facts[event.order])
+    steps.agent_step(floor, event.agent, facts[event.order])
 
 
 def on_agent_applied(floor: FloorState, event: ev.AgentApplied) -> None:
     """A card is new or changed. Who is signed in the one way must sign in again for the other."""
     before = floor.cards.get(event.agent.id)
     if before is not None and before.leg != event.agent.leg:
-        floor.agent_step(before.id, agents.SignOutAsked(at=event.at))
+        steps.agent_step(floor, before.id, agents.SignOutAsked(at=event.at))
     floor.take_card(event.agent)
-    floor.look_at_phone(event.agent.id, event.at)
+    steps.look_at_phone(floor, event.agent.id, event.at)
 
 
 def why_not_ordered(floor: FloorState, agent_id: AgentId, order: str) -> str | None:
@@ -139,16 +139,16 @@ def _use(floor: FloorState, agent_id: AgentId, asked: features.Asked, at: float)
         return "refused"
     match asked.feature:
         case Feature.SIGN_OUT:
-            floor.agent_step(agent_id, agents.SignOutAsked(at=at))
+            steps.agent_step(floor, agent_id, agents.SignOutAsked(at=at))
             return "signed_out"
         case Feature.READY:
-            floor.agent_step(agent_id, agents.ReadyAsked(at=at))
+            steps.agent_step(floor, agent_id, agents.ReadyAsked(at=at))
             return "ready"
         case Feature.PAUSE:
             reason = _pause_reasons(floor, agent_id).get(asked.argument)
             if reason is None or reason in agents.OWN_REASONS:
                 return "refused"
-            floor.agent_step(agent_id, agents.PauseAsked(at=at, reason=reason))
+            steps.agent_step(floor, agent_id, agents.PauseAsked(at=at, reason=reason))
             return "paused"
         case Feature.RESULT:
             return _give_result(floor, agent, asked.argument, at)
@@ -157,7 +157,7 @@ def _use(floor: FloorState, agent_id: AgentId, asked: features.Asked, at: float)
         case Feature.MY_CALLBACK:
             return _give_callback(floor, agent, asked.argument, at, is_own=True)
         case Feature.HANG_UP if agent.state is AgentState.ON_CALL and agent.attempt is not None:
-            floor.call_step(agent.attempt, calls.EndAsked(at=at, why="operator"))
+            steps.call_step(floor, agent.attempt, calls.EndAsked(at=at, why="operator"))
             return None
         case _:
             return "refused"
@@ -201,7 +201,7 @@ def _give_result(floor: FloorState, agent: Agent, code: str, at: float) -> Messa
             other.hopper.wake()
     _recycle_again(floor, call, lead, at)
     if desk.campaign.wrap_up == "card":
-        floor.agent_step(agent.id, agents.CardClosed(at=at))
+        steps.agent_step(floor, agent.id, agents.CardClosed(at=at))
     return "result_saved"
 
 
@@ -240,7 +240,7 @@ def _recycle_again(floor: FloorState, call: Call, lead: Lead | None, at: float) 
     if lead is None:
         return  # it was dialed again since
     desk = floor.desks[call.campaign]
-    after = floor.recycle(desk, lead, call, at)
+    after = steps.recycle(floor, desk, lead, call, at)
     desk.hopper.remove(lead.id)
     _there_is_more(floor, desk, at, is_due=after.due is not None)
 

@@ -15,7 +15,14 @@ from __future__ import annotations
 import msgspec
 
 from dialer.core.ids import AgentId, PhoneId
-from dialer.core.judging import is_owned, is_used_up, is_used_up_contact, outcome, phones_in_order
+from dialer.core.judging import (
+    is_owned,
+    is_used_up,
+    is_used_up_contact,
+    judge_phone,
+    outcome,
+    phones_in_order,
+)
 from dialer.core.results import operator_result, retry_rule
 from dialer.core.values import FOREVER, Call, Campaign, Lead, OperatorResult, Result, RetryRule
 
@@ -58,7 +65,7 @@ def recycle(lead: Lead, call: Call, campaign: Campaign, at: float) -> Recycle:
     next_phone = _next_phone(lead, call.phone, campaign, stays=rule.phone == "same" and not bad)
     if next_phone is None:
         return Recycle(lead=lead, finished="no_number_left", bad_phone=bad_phone, why=why)
-    due = at + _delay_s(rule, lead, call, is_other=next_phone != call.phone)
+    due = at + _delay_s(rule, lead, call, is_other=_may_be_next(lead, next_phone, call, campaign, at))
     lead = msgspec.structs.replace(_due(lead, due), next_phone=next_phone)
     return Recycle(lead=lead, due=due, bad_phone=bad_phone, why=why)
 
@@ -93,6 +100,16 @@ def _rule(campaign: Campaign, result: Result, spoken: OperatorResult | None) -> 
     if spoken.is_bad_number and spoken.again_s is None:
         return msgspec.structs.replace(spoken, again_s=0.0)  # the person's other numbers may be right
     return spoken
+
+
+def _may_be_next(lead: Lead, phone: PhoneId, call: Call, campaign: Campaign, at: float) -> bool:
+    """Whether the next try is on another number, which has rested. Not so if that one was tried as often already;
+    nor if it may not be dialed now, for then the turn is the same number's again."""
+    tries = {one.id: len(one.tried) for one in lead.phones}
+    other = next((one for one in lead.phones if one.id == phone and phone != call.phone), None)
+    if other is None or tries[phone] >= tries.get(call.phone, 0):
+        return False
+    return not judge_phone(lead, other, campaign, at).rule
 
 
 def _delay_s(rule: RetryRule | OperatorResult, lead: Lead, call: Call, *, is_other: bool) -> float:
@@ -149,8 +166,8 @@ def _next_phone(lead: Lead, tried: PhoneId, campaign: Campaign, *, stays: bool) 
     ordered = phones_in_order(lead, campaign)
     place = next((i for i, phone in enumerate(ordered) if phone.id == tried), 0)
     start = place if stays else place + 1
-    for step in range(len(ordered)):
-        phone = ordered[(start + step) % len(ordered)]
-        if not is_used_up(phone, campaign):
-            return phone.id
-    return None
+    circle = [ordered[(start + step) % len(ordered)] for step in range(len(ordered))]
+    left = [phone for phone in circle if not is_used_up(phone, campaign)]
+    # A number that is on a list comes last; whether it is there for good is for the store to say.
+    left.sort(key=lambda phone: bool(phone.barred))
+    return left[0].id if left else None

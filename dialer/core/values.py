@@ -291,8 +291,8 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 class LeadPhone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One number of a lead, with all that the store knew of it when it was fetched.
 
-    *tried*: the results of its attempts so far in this campaign, oldest first (an operator's result is
-    written as the telephone's, ``talked``).
+    *tried*: what its attempts so far in this campaign came to, oldest first, each as
+    :func:`dialer.core.judging.outcome` writes it (``busy``, ``talked:order``).
     """
 
     id: PhoneId

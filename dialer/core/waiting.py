@@ -9,7 +9,6 @@
    or when the estimate is longer than the person will be held at all, no time is told.
 4. People ahead are all who answered earlier and whom one of the same operators may serve: where teams
    overlap that is rather too many than too few, and the time told rather too long.
-
 5. Nobody is held while all who could serve them are signed out: the music would promise what nobody keeps.
 """
 

@@ -70,6 +70,10 @@ lists = ["autumn"]
 trunk = "lab"
 phone_kinds = ["mobile", "home", "work"]
 
+# A demonstration may be given at night.
+[hours]
+any_time = true
+
 # A day in a minute and a half: the rules are the usual ones, their times are not.
 [calls]
 ring_s = 4
@@ -86,6 +90,7 @@ no_answer = {{ attempts = 2, again_s = 6, phone = "next" }}
 congestion = {{ attempts = 2, again_s = 5, phone = "same" }}
 declined = {{ attempts = 1, again_s = "never" }}
 abandoned = {{ attempts = 2, again_s = 6, phone = "same" }}
+hung_up = {{ attempts = 2, again_s = 6, phone = "same" }}
 lost = {{ attempts = 2, again_s = 8, phone = "same" }}
 
 [[results]]

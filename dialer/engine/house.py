@@ -20,8 +20,8 @@ from dialer import __version__
 from dialer.core import events as ev
 from dialer.core.commands import SendToLastWord, SetTimer
 from dialer.core.floor import Floor
-from dialer.core.ids import CampaignId
-from dialer.core.values import CallState
+from dialer.core.ids import CampaignId, LeadId
+from dialer.core.values import CallState, Centre
 from dialer.engine.api import Api, listen
 from dialer.engine.dispatcher import Dispatcher
 from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis, choose_ports, find_asterisk
@@ -34,11 +34,14 @@ from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxError
 from dialer.pbx.frames import AnyFrame
 from dialer.pbx.inbox import Inbox
+from dialer.pbx.phones import PhoneNews
 from dialer.pbx.render import PhoneLine, TrunkLine
 from dialer.pbx.wire import to_event, to_request
 from dialer.store.claims import claim
 from dialer.store.files import Secrets, SystemSettings, load_secrets, load_system
-from dialer.store.journal import Journal, Loaded
+from dialer.store.journal import Journal
+from dialer.store.loading import Loaded
+from dialer.store.settings import apply_centre
 from dialer.timers import Timers
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,12 @@ RESTART_S = 1.0
 RESTART_S_MAX = 30.0
 """The pause before the next start, which doubles each time, grows to no more than this."""
 LAST_WORDS_S = 2.0
+MUSIC_FOLDER = "music"
+"""Of the home folder: what lies in it is played to people who are held."""
+LIST_S = 20.0
+"""What lives in Asterisk is listed so often, in case an event was lost."""
+LIST_AGAIN_S = 6.0
+"""A list that gave rise to doubts is followed by the next after this time."""
 CONNECT_S = 10.0
 """An embedded Asterisk's events flow by then; we wait for them before we say that we are in charge."""
 
@@ -75,6 +84,7 @@ class House:
         self._secrets: Secrets
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[Any]] = []
+        self._phone_news = PhoneNews()
         self._recordings: Recordings
         self._dispatcher: Dispatcher
 
@@ -104,13 +114,17 @@ class House:
         await self._decided()
 
     async def reload(self) -> dict[str, int]:
-        """Read agents, trunks and campaigns from the store again, and tell Asterisk and the floor."""
+        """Read agents, trunks and campaigns from the store again, and the centre's rules from its file, and tell
+        Asterisk and the floor. Raises BadFile: the file cannot be used."""
+        system = await asyncio.to_thread(load_system, self.home)
+        await self._keep_centre(system.centre)
         loaded = await self.journal.load()
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
         if self.asterisk is not None:
             await self.asterisk.apply_lines(self._trunk_lines(loaded), self._phone_lines(loaded))
         at = self.clock()
-        events: list[ev.Event] = [ev.TrunkApplied(at=at, trunk=trunk) for trunk in loaded.trunks]
+        events: list[ev.Event] = [ev.CentreApplied(at=at, centre=loaded.centre)]
+        events += [ev.TrunkApplied(at=at, trunk=trunk) for trunk in loaded.trunks]
         events += [ev.CampaignApplied(at=at, campaign=one.campaign) for one in loaded.campaigns]
         events += [ev.AgentApplied(at=at, agent=one.card) for one in loaded.agents]
         for event in events:
@@ -131,20 +145,23 @@ class House:
         self._stack.callback(held.release)
         journal = await Journal.open(self.settings.journal, busy_s=BUSY_S)
         self.journal = await self._stack.enter_async_context(journal)
+        await self._keep_centre(self.settings.centre)
         loaded = await self.journal.load()
         await self._start_servers(loaded)
         self._make_parts()
         await self._stack.enter_async_context(self.ari)
         self._stack.push_async_callback(self._dispatcher.aclose)
-        self._restore(loaded)
+        await self._restore(loaded)
         self._spawn(self.timers.run(self._on_due))
         self._spawn(self.engine.run())
         self._stack.push_async_callback(self._recordings.aclose)
-        await self._recordings.left_over(self.floor.calls, self.journal.find_calls)
+        owed = await self.journal.owed_recordings(self.clock())
+        await self._recordings.left_over(self.floor.calls, self.journal.find_calls, owed)
         for server in (self.redis, self.asterisk):
             if server is not None:
                 self._spawn(_keep_up(server))
         self._spawn(self.ari.listen(self._on_frame, self._on_connected, self._on_disconnected))
+        self._spawn(self._keep_looking())
         runner = await listen(self._api(), self.settings.socket)
         self._stack.push_async_callback(runner.cleanup)
         if self.asterisk is not None:
@@ -177,6 +194,7 @@ class House:
             trunks=self._trunk_lines(loaded),
             phones=self._phone_lines(loaded),
             sip_bind=settings.ports.sip_address,
+            music=self.home / MUSIC_FOLDER,
             outlive=self._outlive,
         )
         await self.asterisk.start()
@@ -226,15 +244,11 @@ class House:
             clock=self.clock,
         )
 
-    def _restore(self, loaded: Loaded) -> None:
-        self.floor.restore(
-            campaigns=[(one.campaign, one.state) for one in loaded.campaigns],
-            trunks=loaded.trunks,
-            cards=[one.card for one in loaded.agents],
-            agents=[one.agent for one in loaded.agents],
-            calls=[(one.call, one.lead) for one in loaded.open],
-            last=[(one.call, one.lead) for one in loaded.last],
-        )
+    async def _restore(self, loaded: Loaded) -> None:
+        """Take up what the journal remembers. That is the first event, so that all can be played again."""
+        started = loaded.started(at=self.clock(), version=__version__)
+        self.floor.take_up(started)
+        await self.engine.decide([started])
 
     def _api(self) -> Api:
         return Api(
@@ -244,12 +258,23 @@ class House:
             clock=self.clock,
             reload=self.reload,
             enroll=self._enroll,
+            campaign_of=self._campaign_of,
             pbx_connected=lambda: self.ari.is_connected,
             timers_ok=lambda: self.timers.is_connected,
         )
 
     async def _enroll(self, campaign: CampaignId) -> int:
         return await self.journal.enroll(campaign, self.clock())
+
+    async def _keep_centre(self, centre: Centre) -> None:
+        """The rules of the whole centre stand in the journal too: who checks a call reads them there."""
+        at = self.clock()
+        await self.journal.run(lambda connection: apply_centre(connection, centre, at))
+
+    async def _campaign_of(self, lead: LeadId) -> CampaignId | None:
+        sql = "SELECT campaign FROM leads WHERE id = ?"
+        row = await self.journal.run(lambda connection: connection.execute(sql, (lead,)).fetchone())
+        return CampaignId(row[0]) if row is not None else None
 
     def _trunk_lines(self, loaded: Loaded) -> list[TrunkLine]:
         return [TrunkLine(trunk=trunk, secret=self._secrets.trunk(trunk.id)) for trunk in loaded.trunks]
@@ -271,14 +296,31 @@ class House:
 
     def _on_frame(self, frame: AnyFrame) -> None:
         event = to_event(frame, self.clock())
-        if event is not None:
+        if event is not None and self._phone_news.is_news(event):
             self.inbox.put(event)
 
     async def _on_connected(self) -> None:
         for change in await list_endpoints(self.ari, self.clock()):
-            self.inbox.put(change)
+            if self._phone_news.is_news(change):
+                self.inbox.put(change)
         channels = await list_live(self.ari)
         self.inbox.put(ev.PbxConnected(at=self.clock(), channels=channels))
+
+    async def _keep_looking(self) -> None:
+        """List what lives, again and again; it costs two requests, whoever lives."""
+        while True:
+            await asyncio.sleep(LIST_AGAIN_S if self.floor.has_doubts else LIST_S)
+            if not self.ari.is_connected:
+                continue
+            asked_at = self.clock()
+            try:
+                channels = await list_live(self.ari)
+            except PbxError as error:
+                log.warning(
+                    "Asterisk does not list what lives", extra={"action": "list", "error": str(error)}
+                )
+                continue
+            self.inbox.put(ev.PbxListed(at=self.clock(), asked_at=asked_at, channels=channels))
 
     async def _on_disconnected(self) -> None:
         self.inbox.put(ev.PbxDisconnected(at=self.clock()))

@@ -14,6 +14,7 @@ call that is placed on the occasion is another. Only the guilty part is left out
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,24 +22,16 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from dialer.core import events as ev
-from dialer.core.commands import (
-    AnyCommand,
-    ClearTimer,
-    FetchLeads,
-    Originate,
-    RingAgent,
-    SaveAgent,
-    SaveCall,
-    SetTimer,
-)
+from dialer.core.commands import AnyCommand, FetchLeads, Originate, RingAgent, SaveCall
 from dialer.core.floor import Floor
 from dialer.core.ids import AttemptId
-from dialer.core.values import CallState, Result
+from dialer.core.placing import parts
+from dialer.core.values import ABANDONED_RESULTS, CallState
 from dialer.engine.dispatcher import Dispatcher
 from dialer.engine.identity import Clock
 from dialer.engine.recordings import Recordings
 from dialer.pbx.inbox import Inbox
-from dialer.store.errors import JournalError, JournalRefused
+from dialer.store.errors import CallForbidden, JournalError, JournalRefused
 from dialer.store.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -48,6 +41,9 @@ TICK_S = 0.2
 LATE_S = 1.0
 """Events that waited longer than this make the engine late: it stops originating."""
 CAUGHT_UP_S = 0.2
+STOOD_STILL_S = 1.0
+"""An engine that stood still for longer (the machine slept, say) hears first, and for so long, what happened
+meanwhile."""
 
 BUSY_S = 0.25
 """How long a save waits for another program's lock on the journal: people on the line wait with it.
@@ -55,14 +51,21 @@ An import beside the engine holds the lock for less."""
 
 
 class Decision(msgspec.Struct, frozen=True, eq=False):
-    """An event and what it led to, or (*is_rest*) one call placed on that occasion."""
+    """An event and what it led to, or one call placed on that occasion (*rest_of*)."""
 
     event: ev.Event
     commands: list[AnyCommand]
-    is_rest: bool = False
-    """The event is written with another part."""
+    rest_of: AttemptId | None = None
+    """Only what belongs to this call; the event is written with another part."""
     is_late: bool = False
     """It was acted upon already, as one that could not be written."""
+    forbidden_by: str = ""
+    """The rule that forbids its calls (:mod:`dialer.store.guard`): they are left out."""
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether the event is written with another part."""
+        return self.rest_of is not None
 
 
 class NotSaved(Exception):
@@ -99,6 +102,8 @@ class Engine:
         self._recordings = recordings
         self._clock = clock
         self._is_late = False
+        self._late_until = 0.0
+        """By the loop's clock: who stood still is late until then, whatever the inbox says."""
         self._unsaved: list[Decision] = []
         self._held: list[AnyCommand] = []
         self._journal_error: JournalError | None = None
@@ -127,7 +132,7 @@ class Engine:
             commands = self.floor.handle(event)
             if self.on_decided is not None:
                 self.on_decided(event, commands)
-            if commands or not isinstance(event, ev.Ticked):
+            if self.floor.must_note(event, commands):
                 decisions.append(Decision(event, commands))
         self.events += len(batch)
         for decision, is_saved in await self._save(decisions):
@@ -163,12 +168,18 @@ class Engine:
         do = []
         for command in decision.commands:
             if isinstance(command, Originate):
-                reason = "the journal could not be written"
+                reason = decision.forbidden_by or "the journal could not be written"
                 self.inbox.put(
                     ev.OriginateRefused(
-                        at=self._clock(), attempt=command.attempt, reason=reason, was_sent=False
+                        at=self._clock(),
+                        attempt=command.attempt,
+                        reason=reason,
+                        was_sent=False,
+                        is_ours=True,
                     )
                 )
+            elif isinstance(command, RingAgent) and decision.forbidden_by:
+                pass  # there will be nobody to talk to
             elif isinstance(command, FetchLeads) and not self.journal_ok:
                 self._held.append(command)  # the store does not know yet what became of its leads
             else:
@@ -186,10 +197,13 @@ class Engine:
                 self._recordings.ask(command.attempt)
             elif isinstance(command, SaveCall) and command.call.state is CallState.ENDED:
                 call = command.call
-                was_answered = call.answered_at is not None or call.result is Result.ABANDONED
+                was_answered = call.answered_at is not None or call.result in ABANDONED_RESULTS
                 is_over = isinstance(event, ev.ContactHungUp) and was_answered
-                # What was found ended may have been answered while we were away.
-                if is_over or isinstance(event, ev.PbxConnected):
+                # What was found ended, with nobody to say why, may have been answered unheard.
+                is_found = isinstance(event, ev.PbxConnected | ev.PbxListed) or (
+                    isinstance(event, ev.ContactHungUp) and event.cause is None
+                )
+                if is_over or is_found:
                     self._recordings.finish(call)
                 else:
                     self._recordings.forget(call.attempt)
@@ -237,25 +251,40 @@ class Engine:
         """Write *decisions* in their order.
 
         Those that were tried, and whether each is written; those from the first on that could not be,
-        and why. What breaks a rule of the journal is left out, it alone: they are then written one by
-        one, and such a one in its parts.
+        and why. What breaks a rule of the journal is left out, it alone: the others are written as far as
+        possible together, the guilty one in its parts. Where it is not known which is guilty, they are
+        written one by one.
         """
-        try:
-            await self._write_together(decisions)
-        except JournalRefused:
-            pass
-        except JournalError as error:
-            return [], decisions, error
-        else:
-            return [(decision, True) for decision in decisions], [], None
         tried: list[tuple[Decision, bool]] = []
         left = deque(decisions)
+        together = len(left)
         while left:
+            if together > 1:
+                some = list(left)[:together]
+                try:
+                    await self._write_together(some)
+                except JournalRefused as refusal:
+                    together = _first_guilty(some, refusal)
+                    continue
+                except JournalError as error:
+                    return tried, list(left), error
+                tried += [(decision, True) for decision in some]
+                for _ in some:
+                    left.popleft()
+                together = len(left)
+                continue
             decision = left.popleft()
             try:
                 written, rests = await self._write_parts(decision)
             except JournalRefused as refusal:
-                self._left_out(decision, refusal)
+                try:
+                    await self._leave_out(decision, refusal)
+                except JournalError as error:
+                    return tried, [decision, *left], error
+                if isinstance(refusal, CallForbidden):
+                    rule = next(iter(refusal.rules.values()))
+                    decision = msgspec.structs.replace(decision, forbidden_by=rule)
+                    together = len(left)
                 tried.append((decision, False))
             except JournalError as error:
                 return tried, [decision, *left], error
@@ -271,9 +300,10 @@ class Engine:
         """
         try:
             await self._write_together([decision])
-        except JournalRefused:
+        except JournalRefused as refusal:
             first, *rests = _parts(decision)
-            if not rests:
+            first = _without_refused(first, refusal)
+            if first is decision:
                 raise
             await self._write_together([first])
             return first, rests
@@ -281,14 +311,34 @@ class Engine:
 
     async def _write_together(self, decisions: list[Decision]) -> None:
         self.transactions += 1
+        notes: list[tuple[float, ev.Event | AnyCommand]] = []
+        for decision in decisions:
+            at = decision.event.at
+            if not decision.is_rest:
+                notes.append((at, decision.event))
+            notes += [(at, command) for command in decision.commands]
         await self._journal.save(
             [decision.event for decision in decisions if not decision.is_rest],
             [command for decision in decisions for command in decision.commands],
+            notes,
         )
 
-    def _left_out(self, decision: Decision, refusal: JournalRefused) -> None:
-        log.error(
-            "The journal refuses a decision",
+    async def _leave_out(self, decision: Decision, refusal: JournalRefused) -> None:
+        """Note that *decision* is not done. Raises JournalError: it could not be noted now."""
+        with contextlib.suppress(
+            JournalRefused
+        ):  # it cannot even be noted: what follows will differ in replay
+            await self._journal.note_left_out(
+                decision.event.at,
+                decision.commands,
+                str(refusal),
+                event=None if decision.is_rest else decision.event,
+                attempt=decision.rest_of,
+            )
+        is_ours = not isinstance(refusal, CallForbidden)
+        log.log(
+            logging.ERROR if is_ours else logging.INFO,
+            "The journal refuses a decision" if is_ours else "A person must not be called now",
             extra={"action": "save", "event": type(decision.event).__name__, "error": str(refusal)},
         )
         if not decision.is_rest:
@@ -300,6 +350,7 @@ class Engine:
         self.lag_s = self.inbox.lag_high_s
         self.inbox.reset_high()
         is_late = self.lag_s > (CAUGHT_UP_S if self._is_late else LATE_S)
+        is_late = is_late or asyncio.get_running_loop().time() < self._late_until
         if is_late == self._is_late:
             return []
         self._is_late = is_late
@@ -307,35 +358,47 @@ class Engine:
         return [ev.EventsLagged(at=self._clock(), lag_ms=self.lag_s * 1000, is_late=is_late)]
 
     async def _tick(self) -> None:
+        before = self._clock()
         while True:
             await asyncio.sleep(TICK_S)
-            self.inbox.put(ev.Ticked(at=self._clock()))
+            now = self._clock()
+            if now - before > TICK_S + STOOD_STILL_S:
+                log.warning("The engine stood still", extra={"action": "wake", "still_s": now - before})
+                self._late_until = asyncio.get_running_loop().time() + STOOD_STILL_S
+            before = now
+            self.inbox.put(ev.Ticked(at=now))
+
+
+def _first_guilty(decisions: Sequence[Decision], refusal: JournalRefused) -> int:
+    """How many of *decisions* come before the first that *refusal* speaks of; 0 if it does not tell."""
+    rules = refusal.rules if isinstance(refusal, CallForbidden) else {}
+    for place, decision in enumerate(decisions):
+        if any(isinstance(one, SaveCall) and one.call.attempt in rules for one in decision.commands):
+            return place
+    return 0
+
+
+def _without_refused(decision: Decision, refusal: JournalRefused) -> Decision:
+    """*decision* without what it says of calls that were refused earlier: the floor will hear of that yet, and what
+    else came of the event is true all the same."""
+    rules = refusal.rules if isinstance(refusal, CallForbidden) else {}
+    unknown = rules.keys() - {one.attempt for one in decision.commands if isinstance(one, Originate)}
+    if not unknown:
+        return decision
+    commands = [
+        one for one in decision.commands if not (isinstance(one, SaveCall) and one.call.attempt in unknown)
+    ]
+    return msgspec.structs.replace(decision, commands=commands)
 
 
 def _parts(decision: Decision) -> list[Decision]:
     """What the event led to, and each of the calls that are placed on the occasion."""
-    placed: dict[AttemptId, list[AnyCommand]] = {
-        command.attempt: [] for command in decision.commands if isinstance(command, Originate)
-    }
-    if decision.is_rest or not placed:
+    if decision.is_rest:
         return [decision]
-    first: list[AnyCommand] = []
-    for command in decision.commands:
-        attempt = _attempt_of(command)
-        (placed.get(attempt, first) if attempt is not None else first).append(command)
-    rests = [msgspec.structs.replace(decision, commands=rest, is_rest=True) for rest in placed.values()]
+    first, placed = parts(decision.commands)
+    if not placed:
+        return [decision]
+    rests = [
+        msgspec.structs.replace(decision, commands=rest, rest_of=attempt) for attempt, rest in placed.items()
+    ]
     return [msgspec.structs.replace(decision, commands=first), *rests]
-
-
-def _attempt_of(command: AnyCommand) -> AttemptId | None:
-    match command:
-        case Originate(attempt=attempt) | RingAgent(attempt=attempt):
-            return attempt
-        case SaveCall(call=call):
-            return call.attempt
-        case SaveAgent(agent=agent):
-            return agent.attempt
-        case SetTimer(kind="attempt", subject=subject) | ClearTimer(kind="attempt", subject=subject):
-            return AttemptId(subject)
-        case _:
-            return None

@@ -7,8 +7,8 @@ SHA-256 are told to the journal. The raw file is removed only when the journal h
 any point leaves something from which the same result is made again.
 
 1. Whether a call must have a recording is what was asked for when it was placed, not what its campaign
-   says when it ends. Where that is not known any more (after a restart), the file itself tells: if it is
-   there it is finished, and if it is not, nothing is said to be missing.
+   says when it ends. After a restart the journal tells (:mod:`dialer.store.owed`). Where even that does not
+   know, the file itself tells: if it is there it is finished, and if not, nothing is said to be missing.
 2. What the disk refuses (it is full, say) is tried again for as long as the engine runs, and at its next
    start. A recording is missing only when nothing was recorded.
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 
 from dialer.core import events as ev
 from dialer.core.ids import AttemptId, is_attempt
-from dialer.core.values import Call, Result
+from dialer.core.values import ABANDONED_RESULTS, Call
 from dialer.engine.identity import Clock
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.wire import recording_path
@@ -83,7 +83,7 @@ class Recordings:
         if its file is there: it was placed by an engine before this one, or was answered while nobody
         watched.
         """
-        was_answered = call.answered_at is not None or call.result is Result.ABANDONED
+        was_answered = call.answered_at is not None or call.result in ABANDONED_RESULTS
         is_due = call.attempt in self._asked and was_answered
         self._asked.discard(call.attempt)
         self._spawn(self._finish(call, is_due=is_due))
@@ -93,12 +93,21 @@ class Recordings:
         self._spawn(_remove((self._folder / recording.path).with_suffix(".raw")))
 
     async def left_over(
-        self, live: Iterable[AttemptId], find: Callable[[list[AttemptId]], Awaitable[Iterable[Call]]]
+        self,
+        live: Iterable[AttemptId],
+        find: Callable[[list[AttemptId]], Awaitable[Iterable[Call]]],
+        owed: Iterable[Call] = (),
     ) -> None:
-        """Finish what an engine that died left behind. *find*: the calls that the journal knows of these."""
+        """Finish what an engine that died left behind. *find*: the calls that the journal knows of these.
+        *owed*: those that were to be recorded, and are live or lack their recording.
+        """
         raws = await asyncio.to_thread(lambda: sorted(self._folder.glob("*/*.raw")))
         busy = set(live)
+        calls = {call.attempt: call for call in owed}
+        self._asked |= calls.keys()
         for call in await find([AttemptId(raw.stem) for raw in raws if is_attempt(raw.stem)]):
+            calls.setdefault(call.attempt, call)
+        for call in calls.values():
             if call.attempt not in busy:
                 self.finish(call)
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from dialer.core.values import Result
+from dialer.core.values import ABANDONED_RESULTS, Result
 from dialer.lab.day import Behaviour, Line, Person
 from dialer.lab.scenario import Library
 from dialer.lab.sipp import Sipp, wait_until_answers
@@ -61,7 +61,7 @@ class NetworkCall(msgspec.Struct, kw_only=True):
         if self.crossed:
             return frozenset({Result.ABANDONED, Result.NO_ANSWER})
         if self.answered_at is not None:
-            return frozenset({Result.TALKED, Result.ABANDONED})
+            return ABANDONED_RESULTS | {Result.TALKED}
         return frozenset({_RESULTS.get(self.status or 0, Result.CONGESTION)})
 
 

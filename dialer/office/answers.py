@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dialer.core.ids import AttemptId
-from dialer.office import tables
+from dialer.office import known, tables
 from dialer.office.numbers import Numbers
 from dialer.office.tables import Row
 from dialer.store import files, questions, settings
@@ -174,6 +174,9 @@ def _asked(home: Path, chosen: dict[str, Any]) -> Iterator[tuple[sqlite3.Connect
     if chosen.get("number"):
         chosen["number"] = Numbers(system.region).read(chosen["number"])
     with closing(open_reader(system.journal)) as store:
+        known.check(store, campaign=chosen.get("campaign"), agent=chosen.get("agent"))
+        if chosen.get("contact") is not None:
+            known.check_contact(store, chosen["contact"])
         yield store, Filter(**chosen)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -81,22 +82,35 @@ class _Setting(click.ParamType):  # type: ignore[type-arg]
         return key.strip(), text.strip()
 
 
+_RELATIVE = re.compile(r"([+-])([0-9]{1,6})([smhd])")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?")
+
+
 class _Instant(click.ParamType):  # type: ignore[type-arg]
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, float):
             return value
+        if (relative := _RELATIVE.fullmatch(value)) is not None:
+            return time.time() + float(f"{relative[1]}1") * int(relative[2]) * _UNITS_S[relative[3]]
+        if _CLOCK.fullmatch(value):
+            value = f"{datetime.now().astimezone():%Y-%m-%d}T{value:0>5}"
         try:
             return datetime.fromisoformat(value).astimezone().timestamp()
         except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is no time; allowed: 2026-03-01, 2026-03-01T14:05, with a zone or ours",
+                f"{value!r} is no time; allowed: 2026-03-01, 2026-03-01T14:05 (with a zone or ours), 14:05 for today,"
+                " +90m, +2h, -1d",
                 param,
                 ctx,
             )
 
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
 NAME = Matching("name", r"[a-z0-9_-]{1,32}", "1 to 32 of a-z, 0-9, - and _")
 PHONE = Matching("extension", r"[0-9]{2,10}", "2 to 10 digits")
 ATTEMPT = Matching("attempt", r"a[0-9a-v]{20}", "an attempt's id: a and 20 of 0-9, a-v")
@@ -148,6 +162,11 @@ def listing(command: Command) -> Command:
         help="How to print the rows.",
     )
     return option(command)
+
+
+def of_campaign(help_text: str) -> Callable[[Command], Command]:
+    """Add ``--campaign`` with this help to a command."""
+    return click.option("--campaign", type=NAME, help=help_text)
 
 
 def since_until(command: Command) -> Command:

@@ -15,22 +15,21 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any
 
 import msgspec
 
 from dialer.core.ids import CampaignId
+from dialer.office.barred import Barred
 from dialer.office.csvfile import Form
-from dialer.office.mapping import REJECT_COLUMNS, Columns
+from dialer.office.mapping import Columns
+from dialer.office.rejects import Rejects, free_name
 from dialer.office.source import LONG_BYTES, Ahead, Batch, Rejected, Settings, Source
-from dialer.office.tables import csv_cell
 from dialer.store import contacts as store
 from dialer.store.claims import is_claimed
 from dialer.store.contacts import ImportCounts, NewContact
@@ -57,7 +56,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What an import would do. *contacts*: the first ones, as they would be stored.
 
-    Duplicates are not looked for: *counts* tells good rows as added.
+    Duplicates are not looked for: *counts* tells good rows as added. *barred*: sentences on numbers that are
+    on a do-not-call list.
     """
 
     form: Form
@@ -66,12 +66,14 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     contacts: list[dict[str, Any]]
     rejected: list[Rejected]
     numbers_left_out: int
+    barred: list[str] = []
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What an import did. *rejects*: the reject file, None if no row was rejected.
 
-    *enrolled*: leads made, by campaign. *numbers_left_out*: unusable ones beside others.
+    *enrolled*: leads made, by campaign. *numbers_left_out*: unusable ones beside others. *barred*: sentences on
+    numbers that are on a do-not-call list.
     """
 
     form: Form
@@ -81,6 +83,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     rejects: Path | None
     enrolled: dict[CampaignId, int]
+    barred: list[str] = []
 
 
 def preview(
@@ -91,8 +94,9 @@ def preview(
     encoding: str | None = None,
     delimiter: str | None = None,
     progress: Callable[[Progress], None] | None = None,
+    barred: Barred | None = None,
 ) -> Preview:
-    """Read the whole file and write nothing.
+    """Read the whole file and write nothing. *barred*: looks numbers up in the do-not-call lists.
 
     Raises:
         BadList, BadRegion: as for :class:`dialer.office.source.Source`.
@@ -106,6 +110,8 @@ def preview(
         for batch in batches:
             good += len(batch.contacts)
             bad += len(batch.rejected)
+            if barred is not None:
+                barred.add(batch.contacts)
             contacts += batch.contacts[: PREVIEW_ROWS - len(contacts)]
             rejected += batch.rejected[: PREVIEW_ROWS - len(rejected)]
             counts = ImportCounts(rows_read=batch.rows_read, contacts_added=good, rejected=bad)
@@ -118,6 +124,7 @@ def preview(
             contacts=[_as_row(one) for one in contacts],
             rejected=rejected,
             numbers_left_out=batch.numbers_left_out,
+            barred=barred.told() if barred is not None else [],
         )
 
 
@@ -154,11 +161,12 @@ def import_file(
     batch = Batch()
     with Source(settings) as source:
         number = store.begin_import(connection, name, path.name, clock())
+        barred = Barred(connection, store.campaigns_of_list(connection, name))
         waiting: list[NewContact] = []
 
         def write(*, last: bool = False) -> None:
             nonlocal added, duplicates, waiting
-            rows = _rows_at_once(connection, engine_lock)
+            rows = rows_at_once(connection, engine_lock)
             while len(waiting) >= rows or (last and waiting):
                 chunk, waiting = waiting[:rows], waiting[rows:]
                 new = store.add_contacts(connection, name, number, chunk, clock())
@@ -173,15 +181,16 @@ def import_file(
             )
 
         with (
-            _Rejects(rejects or _free_name(path), source) as out,
+            Rejects(rejects or free_name(path), source.columns.heads, source.form.delimiter) as out,
             _batches(source, settings) as batches,
-            _pragmas_kept(connection),
+            pragmas_kept(connection),
         ):
             for batch in batches:
                 for one in batch.rejected:
-                    out.write(one)
+                    out.write(one.line, one.reason, one.cells)
                 rejected += len(batch.rejected)
                 out.flush()
+                barred.add(batch.contacts)
                 waiting += batch.contacts
                 write()
                 if progress is not None:
@@ -199,6 +208,7 @@ def import_file(
             rejects=out.path if rejected else None,
             enrolled={one: enroll(connection, one, clock()) for one in campaigns},
             seconds=time.monotonic() - began,
+            barred=barred.told(),
         )
 
 
@@ -226,7 +236,7 @@ def _batches(source: Source, settings: Settings) -> Iterator[Iterable[Batch]]:
         yield ahead
 
 
-def _rows_at_once(connection: sqlite3.Connection, engine_lock: Path | None) -> int:
+def rows_at_once(connection: sqlite3.Connection, engine_lock: Path | None) -> int:
     """Contacts for one transaction, by whether an engine works on the journal now."""
     is_alone = engine_lock is not None and not is_claimed(engine_lock)
     # An import can be done again, so that it need not wait for the disk at each commit. Beside an
@@ -237,7 +247,8 @@ def _rows_at_once(connection: sqlite3.Connection, engine_lock: Path | None) -> i
 
 
 @contextmanager
-def _pragmas_kept(connection: sqlite3.Connection) -> Iterator[None]:
+def pragmas_kept(connection: sqlite3.Connection) -> Iterator[None]:
+    """Whatever :func:`rows_at_once` sets ends with the block."""
     try:
         yield
     finally:
@@ -246,58 +257,12 @@ def _pragmas_kept(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("PRAGMA wal_autocheckpoint = 1000")
 
 
-class _Rejects:
-    """The reject file: made when the first row is rejected, in UTF-8 as spreadsheets expect it."""
-
-    def __init__(self, path: Path, source: Source) -> None:
-        self.path = path
-        self._source = source
-        self._file: TextIO | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def write(self, one: Rejected) -> None:
-        width = len(self._source.columns.heads)
-        if self._file is None:
-            self._file = self.path.open("x", encoding="utf-8-sig", newline="")
-            self._writer = csv.writer(self._file, delimiter=self._source.form.delimiter)
-            kept = [head for head in self._source.columns.heads if head not in REJECT_COLUMNS]
-            self._writer.writerow([*map(csv_cell, kept), *REJECT_COLUMNS])
-        cells = [*one.cells[:width], *([""] * (width - len(one.cells)))]
-        kept = [
-            csv_cell(cell)
-            for head, cell in zip(self._source.columns.heads, cells, strict=True)
-            if head not in REJECT_COLUMNS
-        ]
-        more = "".join(f" | {cell}" for cell in one.cells[width:])
-        self._writer.writerow([*kept, one.line, csv_cell(one.reason + more)])
-
-    def flush(self) -> None:
-        if self._file is not None:
-            self._file.flush()
-
-
-def _free_name(path: Path) -> Path:
-    """A name beside *path* that is not taken: what was rejected earlier is never written over."""
-    stem = re.sub(r"\.rejects(-\d+)?\Z", "", path.stem)
-    found = path.with_name(f"{stem}.rejects.csv")
-    number = 2
-    while found.exists():
-        found = path.with_name(f"{stem}.rejects-{number}.csv")
-        number += 1
-    return found
-
-
 def _as_row(one: NewContact) -> dict[str, Any]:
     return {
         "line": one.line,
         "name": one.name,
         "id": one.key.removeprefix("id:") if one.key.startswith("id:") else "",
         "phones": ", ".join(f"{kind} {e164}" for kind, e164 in one.phones),
+        "timezone": one.zone,
         "fields": msgspec.json.decode(one.fields),
     }

@@ -3,7 +3,7 @@
 Columns are known by their heads, in English, Russian and Chinese, and by what a person says
 (``phone:mobile=Cell``). A column that is nothing else is kept as a field of the contact under its
 own head. Targets: ``name``, ``id`` (the file's own id of the contact), ``phone`` or ``phone:KIND``,
-``field:NAME``, ``ignore``.
+``timezone``, ``field:NAME``, ``ignore``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _WORDS: dict[str, str] = {
     " раб_тел раб_телефон телефон_рабочий 公司电话 办公电话 工作电话 单位电话",
     "phone:home": "home home_phone phone_home домашний домашний_телефон дом_тел дом_телефон телефон_домашний"
     " 家庭电话 住宅电话 家里电话",
+    "timezone": "timezone time_zone tz часовой_пояс таймзона 时区",
     "name": "name full_name fullname contact contact_name client customer fio фио клиент контакт абонент"
     " имя_клиента полное_имя 姓名 名字 名称 客户 客户姓名 联系人",
     "name:1": "last_name lastname surname family_name фамилия 姓",
@@ -43,13 +44,14 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     """Where things are: numbers of columns, 0 being the first.
 
     *phones*: column and kind, in the file's order. *names*: the parts of the name, in the order in
-    which they are put together. *fields*: column and name of each other column that is kept.
+    which they are put together. *zone*: time zones. *fields*: column and name of each other column that is kept.
     """
 
     heads: tuple[str, ...]
     phones: tuple[tuple[int, str], ...]
     names: tuple[int, ...] = ()
     id: int | None = None
+    zone: int | None = None
     fields: tuple[tuple[int, str], ...] = ()
 
     def as_rows(self) -> list[dict[str, str]]:
@@ -60,6 +62,8 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
         says |= {column: f"field:{name}" for column, name in self.fields}
         if self.id is not None:
             says[self.id] = "id"
+        if self.zone is not None:
+            says[self.zone] = "timezone"
         return [{"column": head, "taken_for": says[place]} for place, head in enumerate(self.heads)]
 
 
@@ -97,8 +101,8 @@ def _read_given(one: str, heads: Sequence[str], file: str) -> tuple[int, str]:
     target, sign, column = one.partition("=")
     target, column = target.strip(), column.strip()
     kind, _, detail = target.partition(":")
-    allowed = "name=, id=, phone=, phone:KIND=, field:NAME= and ignore= are allowed"
-    if not sign or kind not in ("name", "id", "phone", "field", "ignore"):
+    allowed = "name=, id=, phone=, phone:KIND=, timezone=, field:NAME= and ignore= are allowed"
+    if not sign or kind not in ("name", "id", "phone", "timezone", "field", "ignore"):
         raise BadList(f"{one!r} says nothing about a column: {allowed}, each with a column.")
     if kind == "phone" and not _KIND.match(detail or "main"):
         raise BadList(f"{detail!r} is no kind of phone: 1 to 32 of a-z, 0-9, '-' and '_' are allowed.")
@@ -130,12 +134,13 @@ def _columns(heads: list[str], targets: dict[int, str]) -> Columns:
     parts = sorted((one, place) for place, one in targets.items() if one.startswith("name:"))
     names = tuple(whole[:1]) if whole else tuple(place for _, place in parts)
     ids = [place for place, one in targets.items() if one == "id"]
+    zones = [place for place, one in targets.items() if one == "timezone"]
     fields = [(place, one[6:]) for place, one in targets.items() if one.startswith("field:")]
-    used = {place for place, _ in phones} | set(names) | set(ids[:1])
+    used = {place for place, _ in phones} | set(names) | set(ids[:1]) | set(zones[:1])
     fields += [
         (place, heads[place])
         for place, one in targets.items()
-        if one[:2] in ("na", "id") and place not in used
+        if one[:2] in ("na", "id", "ti") and place not in used
     ]
     seen: dict[str, int] = {}
     for number, (place, name) in enumerate(sorted(fields)):
@@ -146,6 +151,7 @@ def _columns(heads: list[str], targets: dict[int, str]) -> Columns:
         phones=phones,
         names=names,
         id=ids[0] if ids else None,
+        zone=zones[0] if zones else None,
         fields=tuple(fields),
     )
 

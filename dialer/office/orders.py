@@ -7,7 +7,6 @@ the answer learns which of these happened.
 from __future__ import annotations
 
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -17,9 +16,9 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from dialer.core.ids import AgentId, CampaignId
-from dialer.core.values import AgentCard, Campaign
-from dialer.office import remote, tables
-from dialer.store import documents, files, settings
+from dialer.core.values import AgentCard
+from dialer.office import remote
+from dialer.store import files, settings
 from dialer.store.connect import open_reader, open_writer
 from dialer.store.documents import BadFile
 
@@ -92,7 +91,32 @@ def set_campaign(home: Path, name: str, assignments: Sequence[tuple[str, str]]) 
 def order_campaign(home: Path, name: str, order: Literal["start", "pause", "resume", "stop"]) -> str:
     """Give a campaign an order through the engine. Raises EngineError."""
     remote.order_campaign(home, name, order)
-    return f"Campaign {name}: {_ORDERED[order]}."
+    said = f"Campaign {name}: {_ORDERED[order]}."
+    if order not in ("start", "resume"):
+        return said
+    with closing(open_reader(files.load_system(home).journal)) as connection:
+        nobody = _nobody_left(connection, name)
+    return f"{said} {nobody}" if nobody else said
+
+
+def _nobody_left(connection: sqlite3.Connection, name: str) -> str:
+    """That the campaign has nobody to call, if that is so, and why."""
+    if connection.execute(
+        "SELECT 1 FROM leads WHERE campaign = ? AND finished IS NULL LIMIT 1", (name,)
+    ).fetchone():
+        return ""
+    lists = [
+        row[0]
+        for row in connection.execute(
+            "SELECT list FROM campaign_lists WHERE campaign = ? ORDER BY position", (name,)
+        )
+    ]
+    if not lists:
+        return "But it has nobody to call: its `lists` are empty."
+    [done] = connection.execute("SELECT count(*) FROM leads WHERE campaign = ?", (name,)).fetchone()
+    if not done:
+        return f"But it has nobody to call: nobody is in its lists ({', '.join(lists)})."
+    return f"But it has nobody left to call: it is done with all {done} contacts. `dialer campaign check {name}` says why."
 
 
 _ORDERED = {
@@ -104,33 +128,16 @@ _ORDERED = {
 
 
 def order_agent(home: Path, name: str, order: Literal["ready", "pause", "sign_out"], reason: str = "") -> str:
-    """Force an operator's state through the engine. Raises EngineError."""
-    remote.order_agent(home, name, order, reason)
-    return f"Agent {name}: {_AGENT_ORDERED[order]}."
+    """Force an operator's state through the engine; say what came of it. Raises EngineError."""
+    answer = remote.order_agent(home, name, order, reason)
+    what = _AGENT_ORDERED[order]
+    if answer["when"] == "now":
+        return f"Agent {name}: {what}."
+    until = "the phone is free" if answer["state"] == "paused" else "the call is over"
+    return f"Agent {name}: {what} as soon as {until}."
 
 
-_AGENT_ORDERED = {
-    "ready": "ordered to be ready",
-    "pause": "ordered to pause; during a call it begins when that is over",
-    "sign_out": "ordered to sign out; during a call when that is over",
-}
-
-
-def show_campaign(home: Path, name: str, as_format: str = "toml") -> None:
-    """Print a campaign: as ``toml`` a file that could be applied, else a listing with its state.
-
-    Raises StoreError.
-    """
-    with closing(open_reader(files.load_system(home).journal)) as connection:
-        stored = settings.load_campaign(connection, name)
-    if as_format == "toml":
-        sys.stdout.write(documents.dump(files.campaign_document(stored.campaign)))
-        return
-    facts = {"state": str(stored.state), "state_at": stored.state_at, **_flat(stored.campaign)}
-    if as_format == "table":
-        tables.show([{"setting": key, "value": tables.printable(key, value)} for key, value in facts.items()])
-    else:
-        tables.show([facts], as_format)
+_AGENT_ORDERED = {"ready": "ready", "pause": "paused", "sign_out": "signed out"}
 
 
 class AddedAgent(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,12 +246,3 @@ def _tell(home: Path) -> str:
     except remote.EngineError as error:
         raise HalfDone(f"It is in the store, but the running engine did not take it: {error}") from None
     return "The running engine has it." if is_told else "No engine runs now; it holds from the next start on."
-
-
-def _flat(campaign: Campaign) -> dict[str, Any]:
-    """The campaign's settings with their paths in the file as names."""
-    values = msgspec.json.decode(msgspec.json.encode(campaign))
-    return {
-        ".".join(keys): values[field]
-        for keys, field, _ in files.campaign_fields(documents.schema("campaign"))
-    }

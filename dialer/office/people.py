@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from dialer.core.ids import ContactId
-from dialer.office import importing, remote, tables
-from dialer.office.importing import Outcome, Preview, Progress
+from dialer.core.values import FOREVER
+from dialer.office import clocks, importing, known, remote, tables
+from dialer.office.barred import Barred
+from dialer.office.importing import Outcome, Preview
 from dialer.office.numbers import Numbers
+from dialer.office.progress import bar
 from dialer.office.source import UNUSABLE
 from dialer.store import contacts as store
-from dialer.store import files
+from dialer.store import dnc, files
+from dialer.store.calendar import Calendar
+from dialer.store.classes import zones_of
 from dialer.store.connect import open_reader, open_writer
-from dialer.store.contacts import ImportCounts
-from dialer.store.errors import NotInStore
+
+_CALENDAR = Calendar()
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ def import_contacts(
     """
     system = files.load_system(home)
     how = _how(system, options)
-    with closing(open_writer(system.journal, create=False)) as connection, _bar(path) as progress:
+    with closing(open_writer(system.journal, create=False)) as connection, bar(path, "contacts") as progress:
         outcome = importing.import_file(
             connection,
             path,
@@ -63,11 +65,16 @@ def import_contacts(
     return "\n".join(said)
 
 
-def preview_contacts(home: Path, path: Path, options: ImportOptions) -> None:
-    """Print what an import would do; nothing is written. Raises BadList, BadRegion."""
-    how = _how(files.load_system(home), options)
-    with _bar(path) as progress:
-        found = importing.preview(path, progress=progress, **how)
+def preview_contacts(home: Path, path: Path, name: str, options: ImportOptions) -> None:
+    """Print what an import into the list *name* would do; nothing is written.
+
+    Raises BadList, BadRegion, StoreError.
+    """
+    system = files.load_system(home)
+    how = _how(system, options)
+    with closing(open_reader(system.journal)) as connection, bar(path, "contacts") as progress:
+        barred = Barred(connection, store.campaigns_of_list(connection, name))
+        found = importing.preview(path, progress=progress, barred=barred, **how)
     _print_preview(found)
 
 
@@ -78,6 +85,7 @@ def list_contacts(home: Path, as_format: str, **chosen: Any) -> None:
     if number:  # a whole number in any form, else the beginning of one
         chosen["number"] = Numbers(system.region).accept(number) or number
     with closing(open_reader(system.journal)) as connection:
+        known.check(connection, name=chosen.get("name"))
         tables.show(store.find_contacts(connection, **chosen), as_format)
 
 
@@ -88,10 +96,22 @@ def show_contact(home: Path, contact: str, as_format: str) -> None:
     """
     system = files.load_system(home)
     with closing(open_reader(system.journal)) as connection:
-        found = store.show_contact(connection, _contact_id(connection, contact, system.region))
+        found = store.show_contact(connection, known.contact_of(connection, contact, system.region))
+        for phone in found["phones"]:
+            phone["zones"] = list(zones_of(_CALENDAR, phone["number"], found["zone"]))
+            phone["do_not_call"] = [_entry(one) for one in dnc.entries_of(connection, phone["number"])]
+        for lead in found["leads"]:
+            lead["is_callback"] = bool(lead["is_callback"]) and lead["finished"] is None
+            if lead["owned_until_at"] is not None and lead["owned_until_at"] >= FOREVER:
+                lead["owned_until_at"] = None
     if as_format == "json":
         tables.show([found], "json")
         return
+    for phone in found["phones"]:
+        phone["zones"] = clocks.places(phone["zones"])
+    for lead in found["leads"]:
+        for key in ("due_at", "owned_until_at"):
+            lead[key] = tables.printable(key, lead[key])
     parts = {key: found.pop(key) for key in ("fields", "phones", "leads", "attempts")}
     facts = {**found, **{f"field {key}": value for key, value in parts.pop("fields").items()}}
     tables.show([{"fact": key, "value": tables.printable(key, value)} for key, value in facts.items()])
@@ -99,18 +119,9 @@ def show_contact(home: Path, contact: str, as_format: str) -> None:
         tables.show(rows, title=title)
 
 
-def _contact_id(connection: sqlite3.Connection, text: str, region: str) -> ContactId:
-    number = Numbers(region).accept(text) if len(text) > len("1000000000") or not text.isdecimal() else None
-    if number is None and text.isdecimal():
-        return ContactId(int(text))
-    known = [row["id"] for row in store.find_contacts(connection, number=number)] if number else []
-    if not known:
-        raise NotInStore(f"There is no contact {text}: neither an id nor the number of anybody.")
-    if len(known) > 1:
-        raise NotInStore(
-            f"{number} is of several contacts: {', '.join(map(str, known))}. Choose one by its id."
-        )
-    return ContactId(known[0])
+def _entry(one: dnc.Entry) -> str:
+    """An entry of a do-not-call list in few words."""
+    return f"{one.number} of {one.campaign or 'all'}"
 
 
 def _how(system: files.SystemSettings, options: ImportOptions) -> dict[str, Any]:
@@ -133,6 +144,7 @@ def _said(outcome: Outcome, name: str) -> list[str]:
     ]
     if outcome.numbers_left_out:
         said.append(f"{outcome.numbers_left_out} unusable numbers are kept as text in `{UNUSABLE}`.")
+    said += outcome.barred
     if outcome.rejects is not None:
         said.append(
             f"Rejected rows with their reasons: {outcome.rejects}. Mend it and import it like any other."
@@ -157,38 +169,8 @@ def _print_preview(found: Preview) -> None:
             {"line": one.line, "reason": one.reason, "cells": list(one.cells)} for one in found.rejected
         ]
         tables.show(rejected, title="First rejected rows")
+    sys.stdout.writelines(f"{sentence}\n" for sentence in found.barred)
     sys.stdout.write(
         f"{counts.contacts_added} of {counts.rows_read} rows can be imported, {counts.rejected} cannot."
         f" Nothing was written.\n"
     )
-
-
-@contextmanager
-def _bar(path: Path) -> Iterator[Callable[[Progress], None] | None]:
-    """A progress bar on the terminal; none where there is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns: Sequence[Any] = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[counts]}", markup=False),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(tables.text_of(path.name), total=None, counts="")
-
-        def progress(one: Progress) -> None:
-            bar.update(task, total=one.bytes_all, completed=one.bytes_read, counts=_counted(one.counts))
-
-        yield progress
-
-
-def _counted(counts: ImportCounts) -> str:
-    return f"{counts.contacts_added:,} contacts, {counts.rejected:,} rejected"

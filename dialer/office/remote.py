@@ -93,9 +93,9 @@ def order_campaign(home: Path, campaign: str, order: str) -> None:
     ask(home, "POST", f"/v1/campaigns/{quote(campaign, safe='')}/{order}")
 
 
-def order_agent(home: Path, agent: str, order: str, reason: str = "") -> None:
-    """Force an agent ``ready``, to ``pause`` or to ``sign_out``. Raises EngineError."""
-    ask(home, "POST", f"/v1/agents/{quote(agent, safe='')}/{order}", {"reason": reason})
+def order_agent(home: Path, agent: str, order: str, reason: str = "") -> dict[str, Any]:
+    """Force an agent ``ready``, to ``pause`` or to ``sign_out``; what came of it. Raises EngineError."""
+    return ask(home, "POST", f"/v1/agents/{quote(agent, safe='')}/{order}", {"reason": reason})
 
 
 def reload(home: Path) -> bool:
@@ -106,6 +106,20 @@ def reload(home: Path) -> bool:
 def tell_leads_added(home: Path, campaign: str) -> bool:
     """Tell the engine of new contacts for a campaign; False if none runs. Raises EngineError."""
     return _if_running(home, f"/v1/campaigns/{quote(campaign, safe='')}/leads-added")
+
+
+def tell_do_not_call_changed(home: Path) -> bool:
+    """Have the engine drop what it holds of numbers that may be barred now; False if none runs.
+
+    Raises EngineError.
+    """
+    return _if_running(home, "/v1/do-not-call-changed")
+
+
+def order_callback(home: Path, campaign: str, lead: int, due: float, agent: str | None) -> None:
+    """Have a contact called at *due*, by *agent* or by anyone. Raises EngineError."""
+    body = {"lead": lead, "due": due, "agent": agent}
+    ask(home, "POST", f"/v1/campaigns/{quote(campaign, safe='')}/callback", body)
 
 
 def _if_running(home: Path, path: str) -> bool:

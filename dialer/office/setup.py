@@ -14,9 +14,12 @@ from typing import Any
 
 import msgspec
 
-from dialer.core.rules import DEFAULT_PAUSE_REASONS, DEFAULT_RESULTS, DEFAULT_RETRY
+from dialer.core.ids import CampaignId, TrunkId
+from dialer.core.results import DEFAULT_PAUSE_REASONS, DEFAULT_RESULTS, DEFAULT_RETRY
+from dialer.core.values import Campaign
 from dialer.store import documents, files
 from dialer.store.connect import open_writer
+from dialer.store.hourtext import SAFE, write_lines
 
 FOLDERS = ("trunks", "campaigns", "recordings", "run", "log")
 
@@ -75,34 +78,52 @@ def trunk_example() -> str:
 
 
 def campaign_example() -> str:
-    """A campaign to change, with the default rules as comments."""
+    """A campaign to change, with the hours that hold written out and the default rules as comments."""
     text = commented(
         "campaign",
         {"id": "first", "title": "First campaign", "lists": ["first"], "trunk": "carrier"},
-        leave_out=("retry", "results", "pause_reasons"),
+        leave_out=("hours", *_RULES),
     )
     parts = documents.schema("campaign")["properties"]
-    rules = {
-        "retry": {
-            str(result): {
-                "attempts": rule.attempts,
-                "again_s": "never" if rule.again_s is None else rule.again_s,
-                "phone": rule.phone,
-            }
-            for result, rule in DEFAULT_RETRY.items()
-        },
-        "results": [
-            {key: value for key, value in msgspec.to_builtins(one).items() if value is not None}
-            for one in DEFAULT_RESULTS
-        ],
-        "pause_reasons": DEFAULT_PAUSE_REASONS,
-    }
-    for key, value in rules.items():
+    rules = Campaign(
+        id=CampaignId("first"),
+        trunk=TrunkId("carrier"),
+        hours=SAFE,
+        retry=DEFAULT_RETRY,
+        results=DEFAULT_RESULTS,
+        pause_reasons=DEFAULT_PAUSE_REASONS,
+    )
+    document = files.campaign_document(rules)
+    text += "\n" + "\n".join(_hours(parts["hours"])) + "\n"
+    for key in _RULES:
         text += "\n" + "\n".join(_comment(f"{parts[key]['description']}")) + "\n"
         text += "".join(
-            f"# {line}\n" if line else "#\n" for line in documents.dump({key: value}).splitlines()
+            f"# {line}\n" if line else "#\n" for line in documents.dump({key: document[key]}).splitlines()
         )
     return text
+
+
+_RULES = ("retry", "results", "pause_reasons")
+"""Tables that replace a whole default, or a part of it: shown as comments."""
+_EXCEPTION = ("[[hours.exceptions]]", 'date = "2026-12-31"', 'hours = "09:00-13:00"', 'kinds = ["work"]')
+
+
+def _hours(part: Mapping[str, Any]) -> Iterator[str]:
+    """``[hours]``: the safe hours written out, for this is what must be looked at first."""
+    parts = part["properties"]
+    yield from _comment(part["description"])
+    yield "[hours]"
+    for key in ("any_time", "unknown_zone", "holidays"):
+        yield from _comment(parts[key]["description"])
+        yield f"# {key} = {documents.dump_value(parts[key]['default'])}"
+        yield ""
+    yield from _comment(parts["kinds"]["description"])
+    yield "[hours.kinds]"
+    for kind, lines in SAFE.kinds.items():
+        yield f"{kind} = {documents.dump_value(write_lines(lines))}"
+    yield ""
+    yield from _comment(f"{parts['exceptions']['description']} For example:")
+    yield from (f"#   {line}" for line in _EXCEPTION)
 
 
 def commented(schema_name: str, values: Mapping[str, Any], *, leave_out: tuple[str, ...] = ()) -> str:

@@ -24,6 +24,7 @@ from dialer.office.csvfile import BadList, Reader, Row, find_form
 from dialer.office.mapping import Columns, find_columns
 from dialer.office.numbers import BadNumber, Numbers
 from dialer.office.tables import csv_cell
+from dialer.office.zones import BadZone, read_zone
 from dialer.store.contacts import NewContact
 
 BATCH_ROWS = 1000
@@ -179,6 +180,14 @@ class Source:
         if unusable:
             self.numbers_left_out += len(unusable)
             fields[UNUSABLE] = "; ".join(unusable)
+        zone = ""
+        if columns.zone is not None:
+            try:
+                zone = read_zone(cells[columns.zone])
+            except BadZone as error:
+                return Rejected(
+                    line=row.line, reason=f"{columns.heads[columns.zone]}: {error}", cells=tuple(cells)
+                )
         name = " ".join(text for place in columns.names if (text := cells[place].strip()))
         outer = cells[columns.id].strip() if columns.id is not None else ""
         if outer:
@@ -193,6 +202,7 @@ class Source:
             fields=_encode(fields).decode() if fields else _NO_FIELDS,
             line=row.line,
             phones=phones,
+            zone=zone,
         )
 
     def _several(self, cell: str, kind: str, phones: list[tuple[str, str]], unusable: list[str]) -> None:

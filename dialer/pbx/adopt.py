@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from dialer.core.events import LiveChannel, PhoneChanged, TrunkChanged
+from dialer.core.events import LiveChannel, PhoneChanged, PhoneUsed, TrunkChanged
 from dialer.core.ids import BridgeId, ChannelId
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxGarbled
 from dialer.pbx.frames import Bridge, Endpoint
-from dialer.pbx.wire import endpoint_event
+from dialer.pbx.wire import endpoint_event, phone_use
 
 T = TypeVar("T")
 
@@ -50,10 +50,10 @@ async def list_live(ari: AriClient) -> tuple[LiveChannel, ...]:
     )
 
 
-async def list_endpoints(ari: AriClient, at: float) -> tuple[TrunkChanged | PhoneChanged, ...]:
+async def list_endpoints(ari: AriClient, at: float) -> tuple[TrunkChanged | PhoneChanged | PhoneUsed, ...]:
     """How trunks and phones stand, as events of the instant *at*. Raises PbxError."""
     endpoints = await _list(ari, "/endpoints/PJSIP", list[Endpoint])
-    found = (endpoint_event(endpoint, at) for endpoint in endpoints)
+    found = (read(endpoint, at) for endpoint in endpoints for read in (endpoint_event, phone_use))
     return tuple(event for event in found if event is not None)
 
 

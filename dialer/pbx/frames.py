@@ -42,11 +42,12 @@ class Bridge(msgspec.Struct, frozen=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """A trunk or a phone. *state*: ``online``, ``offline``, ``unknown``, or None."""
+    """A trunk or a phone. *state*: ``online``, ``offline``, ``unknown``, or None. *channel_ids*: its channels."""
 
     technology: str
     resource: str
     state: str | None = None
+    channel_ids: tuple[str, ...] = ()
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -106,11 +107,21 @@ class PeerStatusChange(Frame, frozen=True):
 
     Asterisk says it three times over. ContactStatusChange speaks of single addresses (when a phone
     registers from a new one, the old is Removed while the new works), and EndpointStateChange comes
-    with every channel besides; so this is the one that we listen to.
+    with every channel besides; so this is the one that we believe.
     """
 
     endpoint: Endpoint
     peer: Peer
+
+
+class EndpointStateChange(Frame, frozen=True):
+    """A channel of a trunk or a phone came or went (or its state changed): these are its channels now.
+
+    It tells the whole, so that a lost one is made good by the next; and the channels by their ids, so
+    that ours are known from others. A device state would say "in use" of both.
+    """
+
+    endpoint: Endpoint
 
 
 class ApplicationReplaced(Frame, frozen=True):
@@ -127,6 +138,7 @@ AnyFrame = (
     | ChannelEnteredBridge
     | ChannelDtmfReceived
     | PeerStatusChange
+    | EndpointStateChange
     | ApplicationReplaced
 )
 
@@ -137,6 +149,7 @@ WANTED: Final[tuple[str, ...]] = (
     "ChannelEnteredBridge",
     "ChannelDtmfReceived",
     "PeerStatusChange",
+    "EndpointStateChange",
     "ApplicationReplaced",
 )
 """What Asterisk is asked to send; all else it keeps to itself."""

@@ -8,8 +8,7 @@ folders beside it::
 
 Rules:
 
-1. A value reaches a file only through :func:`conf_value` or a stricter check. Whoever chooses a
-   trunk's password cannot add a line, a section or an ``#include``.
+1. A value reaches a file only through a check of :mod:`dialer.pbx.checks`.
 2. Folders are 0700 and files 0600 (they hold secrets), written whole and then renamed: Asterisk
    never reads half a file.
 3. What the installed version does not carry is left out; what we cannot do without is a clear
@@ -21,36 +20,30 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import sys
 import sysconfig
-import wave
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Template
 
 import msgspec
 
-from dialer.core.paths import PATH_ALLOWED, bad_in_path
 from dialer.core.values import Trunk
+from dialer.pbx import checks
+from dialer.pbx.checks import BadSetting
+from dialer.pbx.music import write_music
 
-CODECS = ("alaw", "ulaw", "g722", "gsm")
-"""Codecs that Asterisk can both carry and record with the modules that we load."""
+PHONE_OPTIONS_INTERVAL_S = 20
+"""Registered phones are asked so often whether they are there. Who does not answer in 3 s (``qualify_timeout`` in
+``phone.conf``, which leaves time for two repetitions) is lost: an unplugged phone is noticed within 23 s."""
+
+MUSIC_SUFFIXES = (".wav", ".alaw", ".ulaw", ".gsm", ".sln")
+"""Files that Asterisk plays to who is on hold, all of 8 kHz and mono."""
 
 SOCKET_PATH_MAX = 107
 """Longest path of a Unix socket on Linux, in bytes."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
-_EXTENSION = re.compile(r"[0-9]{2,15}\Z")
-_HOST = re.compile(
-    r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?\Z"
-)
-_SOUND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_/-]*\Z")
-_SIP_USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,?/-]+\Z")
-
-
-class BadSetting(ValueError):
-    """A value cannot be written into Asterisk's configuration; the message says which and why."""
+_OWN_MUSIC = "bells.wav"
 
 
 class TrunkLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,18 +60,6 @@ class PhoneLine(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
 
 
-def conf_value(name: str, text: str) -> str:
-    """*text* as it must stand after ``key =`` in a file of Asterisk, to be read back unchanged.
-
-    :raises BadSetting: if it holds a control character, or begins or ends with a blank.
-    """
-    if any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise BadSetting(f"{name}: control characters (a line break, a tab) are not allowed")
-    if text != text.strip():
-        raise BadSetting(f"{name}: must not begin or end with a blank")
-    return text.replace(";", "\\;")
-
-
 def render_asterisk(
     target: Path,
     *,
@@ -93,10 +74,11 @@ def render_asterisk(
     phones: Iterable[PhoneLine] = (),
     sip_bind: str = "127.0.0.1",
     phone_codecs: tuple[str, ...] = ("alaw", "ulaw"),
-    phone_options_interval_s: int = 0,
+    phone_options_interval_s: int = PHONE_OPTIONS_INTERVAL_S,
     last_word: tuple[str, ...] = ("im-sorry", "goodbye"),
     language: str = "en",
     python: Path | None = None,
+    music: Path | None = None,
     verbose_log: bool = False,
 ) -> Path:
     """Write everything that an Asterisk needs into *target* and return the path of its asterisk.conf.
@@ -104,7 +86,8 @@ def render_asterisk(
     *modules* and *data* are the installation's folders of modules and of sounds and documentation.
     *rtp_range*: first and last UDP port. *last_word*: sounds said to a person for whom there is no
     operator. *python*: the interpreter that runs the AGI scripts; None: the one that runs us.
-    *phone_options_interval_s*: probe registered phones so often; 0: never.
+    *phone_options_interval_s*: probe registered phones so often; 0: never. *music*: a folder of sound files
+    (:data:`MUSIC_SUFFIXES`) for people who are held; None, missing or empty: our own (:mod:`dialer.pbx.music`).
 
     What Asterisk wrote itself (``db``, ``spool``, ``log``) is left alone.
 
@@ -117,22 +100,23 @@ def render_asterisk(
     if len(os.fsencode(socket)) > SOCKET_PATH_MAX:
         raise BadSetting(f"{socket}: this path is too long for a socket; choose a shorter folder")
     first, last = rtp_range
-    if _port("rtp_range", last) - _port("rtp_range", first) < 3:
+    if checks.port("rtp_range", last) - checks.port("rtp_range", first) < 3:
         raise BadSetting(f"rtp_range: {first}-{last} has no room for a call")
-    values = {name: _path(name, folder) for name, folder in folders.items()} | {
-        "modules": _path("modules", modules),
-        "agi_bin": _path("agi_bin", folders["spool"] / "agi-bin"),
+    values = {name: checks.path(name, folder) for name, folder in folders.items()} | {
+        "modules": checks.path("modules", modules),
+        "agi_bin": checks.path("agi_bin", folders["spool"] / "agi-bin"),
         "modules_wanted": _modules_wanted(modules),
-        "language": _match("language", language, _NAME),
-        "http_port": str(_port("http_port", http_port)),
-        "sip_port": str(_port("sip_port", sip_port)),
-        "sip_bind": _address("sip_bind", sip_bind),
+        "language": checks.matching("language", language, checks.NAME),
+        "http_port": str(checks.port("http_port", http_port)),
+        "sip_port": str(checks.port("sip_port", sip_port)),
+        "sip_bind": checks.address("sip_bind", sip_bind),
         "rtp_first": str(first),
         "rtp_last": str(last),
-        "ari_user": _match("ari_user", ari_user, _NAME),
-        "ari_password": conf_value("ari_password", _present("ari_password", ari_password)),
-        "python": _path("python", python or Path(sys.executable)),
-        "last_word": "&".join(_match("last_word", sound, _SOUND) for sound in last_word),
+        "ari_user": checks.matching("ari_user", ari_user, checks.NAME),
+        "ari_password": checks.conf_value("ari_password", checks.present("ari_password", ari_password)),
+        "python": checks.path("python", python or Path(sys.executable)),
+        "last_word": "&".join(checks.matching("last_word", sound, checks.SOUND) for sound in last_word),
+        "music": checks.path("music", music.absolute() if _has_music(music) and music else folders["moh"]),
         "verbose_log": "full.log => notice,warning,error,verbose(5)" if verbose_log else "",
     }
     templates = files_folder("asterisk-conf")
@@ -145,7 +129,8 @@ def render_asterisk(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
     _link_data(data, folders["share"], language)
-    _write_silence(folders["moh"])
+    if not (folders["moh"] / _OWN_MUSIC).exists():
+        write_music(folders["moh"] / _OWN_MUSIC)
     for name, text in rendered.items():
         _write(folders["etc"] / name, text)
     return folders["etc"] / "asterisk.conf"
@@ -158,7 +143,7 @@ def render_lines(
     phones: Iterable[PhoneLine],
     sip_bind: str = "127.0.0.1",
     phone_codecs: tuple[str, ...] = ("alaw", "ulaw"),
-    phone_options_interval_s: int = 0,
+    phone_options_interval_s: int = PHONE_OPTIONS_INTERVAL_S,
 ) -> None:
     """Write only the trunks and phones again, for an Asterisk that runs.
 
@@ -196,7 +181,7 @@ def _render_lines(
     phone_codecs: tuple[str, ...],
     options_interval_s: int,
 ) -> dict[str, str]:
-    media = _media(_address("sip_bind", sip_bind))
+    media = _media(checks.address("sip_bind", sip_bind))
     seen: set[str] = set()
     trunk_texts = ["; Rendered by Obzvon from the trunk files.\n"]
     for line in trunks:
@@ -204,8 +189,8 @@ def _render_lines(
             raise BadSetting(f"trunk {line.trunk.id}: given twice")
         seen.add(line.trunk.id)
         trunk_texts.append(_render_trunk(line, media))
-    codecs = _codecs("phone_codecs", phone_codecs)
-    interval = _interval("phone_options_interval_s", options_interval_s)
+    codecs = checks.codecs("phone_codecs", phone_codecs)
+    interval = checks.interval("phone_options_interval_s", options_interval_s)
     phone_texts = ["; Rendered by Obzvon from the agents' cards.\n"]
     fragment = files_folder("asterisk-conf") / "fragments" / "phone.conf"
     for phone in phones:
@@ -217,8 +202,10 @@ def _render_lines(
             _fill(
                 fragment,
                 {
-                    "extension": _match(name, phone.extension, _EXTENSION),
-                    "secret": conf_value(f"{name}: secret", _present(f"{name}: secret", phone.secret)),
+                    "extension": checks.matching(name, phone.extension, checks.EXTENSION),
+                    "secret": checks.conf_value(
+                        f"{name}: secret", checks.present(f"{name}: secret", phone.secret)
+                    ),
                     "codecs": codecs,
                     "options_interval_s": interval,
                     "media": media,
@@ -237,26 +224,28 @@ def _render_trunk(line: TrunkLine, media: str) -> str:
         raise BadSetting(f"{name}: has a secret but no username")
     if trunk.register and not trunk.username:
         raise BadSetting(f"{name}: a trunk that registers needs a username")
-    host = _host(f"{name}: host", trunk.host)
-    port = _port(f"{name}: port", trunk.port)
+    host = checks.host(f"{name}: host", trunk.host)
+    port = checks.port(f"{name}: port", trunk.port)
     # the parser takes a bare semicolon for a comment
     suffix = "\\;transport=tcp" if trunk.transport == "tcp" else ""
     values = {
-        "id": _match(name, trunk.id, _NAME),
+        "id": checks.matching(name, trunk.id, checks.NAME),
         "uri": f"sip:{host}:{port}{suffix}",
         "host": host,
         "transport": trunk.transport,
-        "codecs": _codecs(f"{name}: codecs", trunk.codecs),
-        "options_interval_s": _interval(f"{name}: options_interval_s", trunk.options_interval_s),
+        "codecs": checks.codecs(f"{name}: codecs", trunk.codecs),
+        "options_interval_s": checks.interval(f"{name}: options_interval_s", trunk.options_interval_s),
         "media": media,
     }
     fragments = files_folder("asterisk-conf") / "fragments"
     text = _fill(fragments / "trunk.conf", values)
     if trunk.username:
-        values["username"] = conf_value(
-            f"{name}: username", _match(f"{name}: username", trunk.username, _SIP_USER)
+        values["username"] = checks.conf_value(
+            f"{name}: username", checks.matching(f"{name}: username", trunk.username, checks.SIP_USER)
         )
-        values["secret"] = conf_value(f"{name}: secret", _present(f"{name}: secret", line.secret))
+        values["secret"] = checks.conf_value(
+            f"{name}: secret", checks.present(f"{name}: secret", line.secret)
+        )
         text += _fill(fragments / "trunk_auth.conf", values)
     if trunk.register:
         values["server_uri"] = values["uri"]
@@ -270,63 +259,6 @@ def _media(sip_bind: str) -> str:
     if ipaddress.ip_address(sip_bind.strip("[]")).is_unspecified:
         return ""
     return f"media_address = {sip_bind.strip('[]')}\nbind_rtp_to_media_address = yes\n"
-
-
-# -- checks -------------------------------------------------------------------------------
-
-
-def _match(name: str, text: str, pattern: re.Pattern[str]) -> str:
-    if not pattern.match(text):
-        raise BadSetting(f"{name}: {text[:80]!r} is not allowed here (must match {pattern.pattern})")
-    return text
-
-
-def _present(name: str, text: str) -> str:
-    if not text:
-        raise BadSetting(f"{name}: is empty")
-    return text
-
-
-def _path(name: str, path: Path) -> str:
-    text = str(path)
-    fault = bad_in_path(text) or ("ends with a blank" if text != text.strip() else None)
-    if fault is not None:
-        raise BadSetting(f"{name}: {text!r} {fault}; allowed: {PATH_ALLOWED}")
-    return text
-
-
-def _port(name: str, port: int) -> int:
-    if not 1 <= port <= 65535:
-        raise BadSetting(f"{name}: {port} is not a port (1-65535)")
-    return port
-
-
-def _interval(name: str, seconds: int) -> str:
-    if not 0 <= seconds <= 86400:
-        raise BadSetting(f"{name}: {seconds} is not between 0 and 86400 seconds")
-    return str(seconds)
-
-
-def _codecs(name: str, codecs: tuple[str, ...]) -> str:
-    unknown = [codec for codec in codecs if codec not in CODECS]
-    if unknown or not codecs:
-        raise BadSetting(f"{name}: {', '.join(unknown) or 'none given'}; allowed: {', '.join(CODECS)}")
-    return ",".join(dict.fromkeys(codecs))
-
-
-def _address(name: str, text: str) -> str:
-    try:
-        address = ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        raise BadSetting(f"{name}: {text!r} is not an IP address") from None
-    return f"[{address}]" if address.version == 6 else str(address)
-
-
-def _host(name: str, text: str) -> str:
-    try:
-        return _address(name, text)
-    except BadSetting:
-        return _match(name, text, _HOST)
 
 
 # -- files --------------------------------------------------------------------------------
@@ -375,13 +307,10 @@ def _link_data(data: Path, share: Path, language: str) -> None:
             _link(sounds / language, like[0])
 
 
-def _write_silence(folder: Path) -> None:
-    """Something to play to a person on hold; Asterisk complains of an empty folder."""
-    if any(folder.iterdir()):
-        return
-    with wave.open(str(folder / "silence.wav"), "wb") as out:
-        out.setparams((1, 2, 8000, 0, "NONE", ""))
-        out.writeframes(bytes(2 * 8000 * 10))
+def _has_music(folder: Path | None) -> bool:
+    return (
+        folder is not None and folder.is_dir() and any(f.suffix in MUSIC_SUFFIXES for f in folder.iterdir())
+    )
 
 
 def _link(link: Path, to: Path) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from dialer.core.values import ABANDONED_RESULTS
+
 MINUTE_S = 60.0
 _LONGEST_WAIT_S = 180.0
 """What was answered in the last minute was begun at most so long before."""
@@ -23,7 +25,8 @@ def moment(connection: sqlite3.Connection, at: float, since: float) -> dict[str,
     ``abandoned_share`` (of those answered since *since*; None if none was).
     """
     results = dict(_pairs(connection, _RESULTS, (since,)))
-    answered = results.get("talked", 0) + results.get("abandoned", 0)
+    abandoned = sum(results.get(one, 0) for one in ABANDONED_RESULTS)
+    answered = results.get("talked", 0) + abandoned
     retries, next_retry = connection.execute(_RETRIES).fetchone()
     attempts = connection.execute(_BEGUN, (at - MINUTE_S,)).fetchone()[0]
     answered_now, talked_now = connection.execute(
@@ -40,7 +43,7 @@ def moment(connection: sqlite3.Connection, at: float, since: float) -> dict[str,
         "retries": retries,
         "next_retry": next_retry,
         "last_minute": {"attempts": attempts, "answered": answered_now, "talked": talked_now},
-        "abandoned_share": results.get("abandoned", 0) / answered if answered else None,
+        "abandoned_share": abandoned / answered if answered else None,
     }
 
 
@@ -66,7 +69,7 @@ WHERE created_at >= ? AND result = 'talked' AND operator_result IS NOT NULL GROU
 _RETRIES = """
 SELECT count(*), min(l.due)
 FROM campaigns c CROSS JOIN leads l INDEXED BY leads_waiting
-    ON l.campaign = c.id AND l.priority IN (0, 1) AND l.finished IS NULL
+    ON l.campaign = c.id AND l.priority IN (0, 1) AND l.finished IS NULL AND l.held IS NULL AND l.due > 0
 WHERE c.state IN ('running', 'paused')
     AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.lead = l.id AND a.state <> 'ended')
 """

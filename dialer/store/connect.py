@@ -79,6 +79,19 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
+def hasty(connection: sqlite3.Connection) -> Iterator[None]:
+    """Transactions inside do not wait for the disk: for what can be found out again if the power fails now.
+
+    They are whole or not there all the same, and none after them is there without them.
+    """
+    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA synchronous = FULL")
+
+
+@contextmanager
 def transaction(connection: sqlite3.Connection, *, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
     """Everything inside is written, or nothing.
 

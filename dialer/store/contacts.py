@@ -15,10 +15,13 @@ from typing import Any
 import msgspec
 
 from dialer.core.ids import CampaignId, ContactId
+from dialer.store.calendar import Calendar
+from dialer.store.classes import class_ids, class_text
 from dialer.store.connect import transaction
 from dialer.store.errors import NotInStore
 from dialer.store.settings import make_list
 
+_CALENDAR = Calendar()
 ROWS_MAX = 1000
 """Contacts in one listing."""
 
@@ -26,7 +29,8 @@ ROWS_MAX = 1000
 class NewContact(msgspec.Struct, kw_only=True, gc=False):
     """A contact to be added. *key*: who it is within the list. *fields*: a JSON object, encoded.
 
-    *phones*: kind and E.164 number, in the contact's own order, no number twice.
+    *phones*: kind and E.164 number, in the contact's own order, no number twice. *zone*: the time zone
+    (IANA name) that the file told; empty: it is known from the numbers, if at all.
     """
 
     key: str
@@ -34,6 +38,7 @@ class NewContact(msgspec.Struct, kw_only=True, gc=False):
     fields: str
     line: int
     phones: list[tuple[str, str]]
+    zone: str = ""
 
 
 class ImportCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,20 +86,36 @@ def add_contacts(
                 [name, *(contact.key for contact in contacts)],
             )
         }
+        new = [contact for contact in contacts if contact.key not in seen]
+        texts = [class_text(_CALENDAR, contact.phones, contact.zone) for contact in new]
+        classes = class_ids(connection, texts)
         last = connection.execute("SELECT coalesce(max(id), 0) FROM contacts").fetchone()[0]
         people: list[tuple[Any, ...]] = []
         phones: list[tuple[int, int, str, str]] = []
-        for contact in contacts:
+        for contact, text in zip(new, texts, strict=True):
             if contact.key in seen:
                 continue
             seen.add(contact.key)
             last += 1
-            people.append((last, name, contact.key, contact.name, contact.fields, number, contact.line, at))
+            people.append(
+                (
+                    last,
+                    name,
+                    contact.key,
+                    contact.name,
+                    contact.fields,
+                    number,
+                    contact.line,
+                    at,
+                    contact.zone,
+                    classes[text],
+                )
+            )
             for position, (kind, e164) in enumerate(contact.phones):
                 phones.append((last, position, kind, e164))
         connection.executemany(
-            "INSERT INTO contacts (id, list, key, name, fields, import, line, added_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO contacts (id, list, key, name, fields, import, line, added_at, zone, class)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             people,
         )
         connection.executemany(
@@ -170,7 +191,7 @@ def show_contact(connection: sqlite3.Connection, contact: ContactId) -> dict[str
     """
     found = _dicts(
         connection.execute(
-            "SELECT c.id, c.list, c.key, c.name, c.fields, c.line, c.added_at, i.file"
+            "SELECT c.id, c.list, c.key, c.name, c.zone, c.fields, c.line, c.added_at, i.file"
             " FROM contacts c LEFT JOIN imports i ON i.id = c.import WHERE c.id = ?",
             (contact,),
         )
@@ -186,8 +207,8 @@ def show_contact(connection: sqlite3.Connection, contact: ContactId) -> dict[str
     )
     one["leads"] = _dicts(
         connection.execute(
-            "SELECT campaign, id AS lead, ordinal AS attempts, due AS due_at, finished FROM leads"
-            " WHERE contact = ? ORDER BY campaign",
+            "SELECT campaign, id AS lead, ordinal AS attempts, due AS due_at, priority = 0 AS is_callback, finished, held,"
+            " owner, owned_until AS owned_until_at FROM leads WHERE contact = ? ORDER BY campaign",
             (contact,),
         )
     )

@@ -150,9 +150,8 @@ def check(
 def refusal(file: Path | str, found: Sequence[tuple[Keys, str, str]]) -> BadFile:
     """The error for mistakes that no schema can tell: where, what is wrong, what is allowed."""
     lines = key_lines(read_text(file)) if isinstance(file, Path) else {}
-    return BadFile(
-        file, [Mistake(dotted(keys), what, allowed, line_of(keys, lines)) for keys, what, allowed in found]
-    )
+    told = [Mistake(dotted(keys), what, allowed, line_of(keys, lines)) for keys, what, allowed in found]
+    return BadFile(file, sorted(told, key=lambda mistake: mistake.line))
 
 
 def dotted(keys: Keys) -> str:

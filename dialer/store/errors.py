@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dialer.core.ids import AttemptId
+
 
 class StoreError(Exception):
     """The store cannot do what was asked."""
@@ -18,6 +20,18 @@ class JournalRefused(JournalError):
     """The journal's own rules refuse the transaction (an unknown lead, a second attempt of one
     ordinal). Nothing was written, and trying again will not help: the caller is at fault.
     """
+
+
+class CallForbidden(JournalRefused):
+    """Calls that must not be placed (:mod:`dialer.store.guard`). *rules*: by attempt, the rule that forbids it.
+
+    Nothing was written; without these calls it can be.
+    """
+
+    def __init__(self, rules: dict[AttemptId, str]) -> None:
+        told = ", ".join(f"{attempt} ({rule})" for attempt, rule in rules.items())
+        super().__init__(f"Nobody may be called now by: {told}.")
+        self.rules = rules
 
 
 class JournalTooNew(StoreError):

@@ -1,7 +1,8 @@
 """The files of a home folder as values: settings, trunks, campaigns, secrets.
 
 1. ``obzvon.toml``, ``trunks/*.toml`` and ``campaigns/*.toml`` are what people write and review;
-   what they may hold is said by ``schemas/`` alone (:mod:`dialer.store.documents`).
+   what they may hold is said by ``schemas/`` (:mod:`dialer.store.documents`), and of campaigns by
+   :mod:`dialer.store.campaigns`.
 2. A file becomes a frozen value, or one :class:`BadFile` that names all its mistakes.
 3. ``secrets.toml`` is read only if nobody but its owner can read it. A secret from the
    environment (``OBZVON_SECRET_...``) goes before the file's.
@@ -22,9 +23,9 @@ from typing import Any, Literal
 import msgspec
 
 from dialer.core.paths import PATH_ALLOWED, bad_in_path
-from dialer.core.rules import DEFAULT_RETRY
-from dialer.core.values import Campaign, Result, RetryRule, Trunk
+from dialer.core.values import Campaign, Centre, Trunk
 from dialer.store import documents
+from dialer.store.campaigns import campaign_document, campaign_fields, campaign_from, set_in_campaign
 from dialer.store.documents import BadFile, Mistake
 
 __all__ = [
@@ -97,6 +98,8 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisSettings = RedisSettings()
     ports: Ports = Ports()
     recordings: RecordingSettings = RecordingSettings()
+    centre: Centre = Centre()
+    """``[caps]`` and ``[agents]``: rules for all campaigns."""
 
     @property
     def recordings_folder(self) -> Path:
@@ -160,7 +163,8 @@ def load_system(home: Path) -> SystemSettings:
     ports = msgspec.convert(document.get("ports", {}), Ports)
     if ports.rtp and ports.rtp + ports.rtp_count > 65536:
         found.append((("ports", "rtp_count"), "goes past the last port", f"up to {65536 - ports.rtp}"))
-    system = msgspec.convert({**document, "home": home}, SystemSettings)
+    centre = {"caps": document.pop("caps", {}), **document.pop("agents", {})}
+    system = msgspec.convert({**document, "home": home, "centre": centre}, SystemSettings)
     folder = str(system.recordings_folder)
     if (fault := bad_in_path(folder)) is not None:
         # Asterisk could not be told where to write: no call would be placed.
@@ -240,104 +244,6 @@ def _read_guarded(file: Path) -> str:
         raise BadFile(file, [Mistake("", f"cannot be read: {error.strerror or error}")]) from None
     except UnicodeDecodeError:
         raise BadFile(file, [Mistake("", "is not UTF-8 text", "UTF-8")]) from None
-
-
-# -- campaigns as documents ---------------------------------------------------------------
-
-
-def campaign_from(document: Mapping[str, Any], file: Path | str) -> Campaign:
-    """The campaign that a checked *document* describes; *file* is its name in errors. Raises BadFile."""
-    fields: dict[str, Any] = {}
-    root = documents.schema("campaign")
-    for keys, field, _ in campaign_fields(root):
-        value: Any = document
-        for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if value is not None:
-            fields[field] = value
-    results = fields.get("results", [])
-    if found := [*_doubles(results, "code"), *_doubles(results, "name")]:
-        raise documents.refusal(file, found)
-    fields["results"] = [_without_never(one) for one in results]
-    fields["retry"] = {
-        Result(name): _retry_rule(Result(name), rule) for name, rule in fields.get("retry", {}).items()
-    }
-    return msgspec.convert(fields, Campaign)
-
-
-def campaign_document(campaign: Campaign) -> dict[str, Any]:
-    """The document that :func:`campaign_from` makes *campaign* of, without what is at its default."""
-    document: dict[str, Any] = {}
-    values = msgspec.json.decode(msgspec.json.encode(campaign))
-    for keys, field, part in campaign_fields(documents.schema("campaign")):
-        value = values[field]
-        if value is None or value == part.get("default"):
-            continue
-        if field == "retry":
-            value = {name: _with_never(rule) for name, rule in value.items()}
-        elif field == "results":
-            value = [{key: inner for key, inner in one.items() if inner is not None} for one in value]
-        table = document
-        for key in keys[:-1]:
-            table = table.setdefault(key, {})
-        table[keys[-1]] = value
-    return document
-
-
-def set_in_campaign(campaign: Campaign, path: str, text: str) -> Campaign:
-    """*campaign* with one setting changed, by its path in the file (``calls.ring_s``).
-
-    *text* is a TOML value; a text needs no quotes. Raises BadFile, naming the setting as a file would.
-    """
-    document = campaign_document(campaign)
-    keys = documents.split_key(path)
-    table: Any = document
-    for key in keys[:-1]:
-        table = table.setdefault(key, {}) if isinstance(table, dict) else table
-    name = f"campaign {campaign.id}"
-    if keys == ("id",) or not isinstance(table, dict):
-        raise BadFile(
-            name, [Mistake(path, "cannot be set by command", "change and apply the campaign's file")]
-        )
-    table[keys[-1]] = documents.read_value(text)
-    documents.check(document, name, "campaign")
-    return campaign_from(document, name)
-
-
-def campaign_fields(
-    root: Mapping[str, Any],
-) -> Iterator[tuple[tuple[str, ...], str, Mapping[str, Any]]]:
-    """Path in the file, field of :class:`Campaign` and schema of each setting of a campaign."""
-    for key, part in root["properties"].items():
-        if key in ("calls", "agents"):
-            for inner, inner_part in part["properties"].items():
-                yield (key, inner), inner_part.get("x-field", inner), inner_part
-        else:
-            yield (key,), part.get("x-field", key), part
-
-
-def _doubles(results: list[dict[str, Any]], key: str) -> Iterator[tuple[documents.Keys, str, str]]:
-    seen = set()
-    for place, one in enumerate(results):
-        if one[key] in seen:
-            yield ("results", place, key), f'"{one[key]}" is there twice', "each once"
-        seen.add(one[key])
-
-
-def _retry_rule(result: Result, rule: Mapping[str, Any]) -> RetryRule:
-    """The rule; what the file leaves out is as in the default rule for *result*."""
-    changes = {key: value for key, value in rule.items() if key != "again_s"}
-    if "again_s" in rule:
-        changes["again_s"] = None if rule["again_s"] == "never" else float(rule["again_s"])
-    return msgspec.structs.replace(DEFAULT_RETRY[result], **changes)
-
-
-def _without_never(one: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: None if key == "again_s" and value == "never" else value for key, value in one.items()}
-
-
-def _with_never(one: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: "never" if key == "again_s" and value is None else value for key, value in one.items()}
 
 
 # -- writing secrets ----------------------------------------------------------------------

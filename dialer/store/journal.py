@@ -25,23 +25,25 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
-import msgspec
-
 from dialer.core.commands import Command
 from dialer.core.events import Event
-from dialer.core.ids import AttemptId, CampaignId, LeadId
-from dialer.core.values import Call, Campaign, Lead, Trunk
+from dialer.core.ids import AgentId, AttemptId, CampaignId, LeadId
+from dialer.core.values import Call, Campaign, Lead
 from dialer.store import leads as lead_store
-from dialer.store import settings
+from dialer.store.calendar import Calendar
 from dialer.store.connect import BUSY_S, open_writer, transaction
 from dialer.store.errors import JournalError, StoreError
+from dialer.store.fetching import Question
+from dialer.store.guard import Guard
+from dialer.store.history import LeftOut, noted
+from dialer.store.loading import Loaded, load
+from dialer.store.owed import owed_recordings
 from dialer.store.rows import CALL_COLUMNS, call_from_row
-from dialer.store.settings import StoredAgent, StoredCampaign
-from dialer.store.writing import write
+from dialer.store.writing import Notes, note_left_out, write
 
 T = TypeVar("T")
 _Job = tuple[Callable[[sqlite3.Connection], object], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
@@ -60,41 +62,8 @@ _PRUNE_FAILED_S = 60.0
 """After a failure (another writer, a full disk) it is tried again so much later."""
 _LOG_PAGES_MAX = 16_000
 """With so long a log (64 MB) something holds it open, and the writer tries to copy it after all."""
-OPEN_SQL = f"SELECT {CALL_COLUMNS} FROM attempts INDEXED BY attempts_open WHERE state <> 'ended'"
 PAGE_ROWS = 1000
 """Leads that wait, in one page of :meth:`Journal.waiting_leads`."""
-
-
-class CallAndLead(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt, and its lead as it was when the attempt was placed."""
-
-    call: Call
-    lead: Lead
-
-
-class LastCall(msgspec.Struct, frozen=True, kw_only=True):
-    """An ended attempt of which its agent may still give the result.
-
-    *lead*: as it was when the attempt was placed; None when it was dialed again since, for then its
-    future is the later attempt's business.
-    """
-
-    call: Call
-    lead: Lead | None
-
-
-class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine knows when it starts.
-
-    *open*: attempts that had not ended when the last engine stopped. *last*: ended attempts of
-    which an agent may still give the result.
-    """
-
-    trunks: tuple[Trunk, ...]
-    campaigns: tuple[StoredCampaign, ...]
-    agents: tuple[StoredAgent, ...]
-    open: tuple[CallAndLead, ...]
-    last: tuple[LastCall, ...]
 
 
 class Journal:
@@ -108,6 +77,8 @@ class Journal:
         self._copier = threading.Thread(target=self._copy, name="journal-copier", daemon=True)
         self._ended = threading.Event()
         self._connection: sqlite3.Connection | None = None
+        self._calendar = Calendar()
+        self._guard = Guard(self._calendar)
         self._is_closed = False
         self._is_full = False
         self._prune_at = math.inf
@@ -149,12 +120,16 @@ class Journal:
 
     # -- what a decision needs ------------------------------------------------------------
 
-    async def save(self, events: Sequence[Event], commands: Sequence[Command] = ()) -> None:
+    async def save(
+        self, events: Sequence[Event], commands: Sequence[Command] = (), notes: Notes | None = None
+    ) -> None:
         """Write a decision in one transaction: its *events*, its ``Save...`` *commands*.
 
-        Other commands are noted in the table ``events``, nothing more.
+        Other commands are noted in the table ``events``, nothing more. *notes*: all of them in the order
+        in which they are to be noted, each event before what it led to; else the events come first.
 
         Raises:
+            CallForbidden: calls among them must not be placed; without these it may be written.
             JournalRefused: the caller is at fault, trying again will not help.
             JournalError: it could not be written now. In both cases nothing was written.
         """
@@ -165,20 +140,57 @@ class Journal:
                 with transaction(connection, busy_s=self._busy_s):
                     if self._is_full:
                         self._fill(connection)
-                    write(connection, events, commands)
+                    write(connection, events, commands, self._guard, notes)
                 self.transactions += 1
             finally:
                 self.busy_time_s += time.perf_counter() - began
 
         await self._run(job)
 
-    async def fetch_leads(self, campaign: Campaign, limit: int, at: float) -> tuple[list[Lead], bool]:
-        """See :func:`dialer.store.leads.fetch_leads`.
+    async def note_left_out(
+        self,
+        at: float,
+        commands: Sequence[Command],
+        reason: str,
+        *,
+        event: Event | None = None,
+        attempt: AttemptId | None = None,
+    ) -> None:
+        """Note that *commands*, decided on *event*, were left out (of them only *attempt*'s, if named).
+
+        *event*: None where it is noted already. Raises JournalError: it could not be written now.
+        """
+        left_out = LeftOut(at=at, reason=reason, attempt=attempt, commands=noted(commands))
+
+        def job(connection: sqlite3.Connection) -> None:
+            with transaction(connection, busy_s=self._busy_s):
+                if self._is_full:
+                    self._fill(connection)
+                note_left_out(connection, event, left_out)
+
+        await self._run(job)
+
+    async def fetch_leads(
+        self, campaign: Campaign, limit: int, at: float, present: Collection[AgentId] = ()
+    ) -> tuple[list[Lead], bool, bool]:
+        """At most *limit* leads that may be dialed at *at*, most urgent first, none with an open attempt;
+        whether the campaign has any lead that is not finished; and whether the answer is partial: the end
+        was not seen, ask again. *present*: see :class:`dialer.store.fetching.Question`.
 
         Raises:
             JournalError: the journal cannot be read.
         """
-        return await self._run(lambda c: lead_store.fetch_leads(c, campaign.id, limit, at))
+        question = Question(self._calendar, campaign, limit, at, present)
+
+        def step(connection: sqlite3.Connection) -> bool:
+            before = connection.total_changes
+            is_over = question.step(connection)
+            self.transactions += connection.total_changes > before
+            return is_over
+
+        while not await self._run(step):
+            pass
+        return question.leads, question.unfinished, question.is_partial
 
     async def waiting_leads(
         self, campaign: CampaignId, at: float, after: tuple[int, float, int] | None = None
@@ -197,7 +209,7 @@ class Journal:
         Raises:
             JournalError: the journal cannot be read.
         """
-        return await self._run(_load)
+        return await self._run(lambda connection: load(connection, self._calendar))
 
     async def find_calls(self, attempts: Sequence[AttemptId]) -> list[Call]:
         """Those of *attempts* that the journal knows, as they stand.
@@ -212,6 +224,14 @@ class Journal:
             return [call_from_row(row) for row in rows if row is not None]
 
         return await self._run(job)
+
+    async def owed_recordings(self, at: float) -> list[Call]:
+        """See :func:`dialer.store.owed.owed_recordings`.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        return await self._run(lambda connection: owed_recordings(connection, at))
 
     async def enroll(self, campaign: CampaignId, at: float) -> int:
         """Make leads of the new contacts of the campaign's lists; return how many.
@@ -358,42 +378,3 @@ def _settle(answer: asyncio.Future[Any], result: object, failure: BaseException 
         answer.set_result(result)
     else:
         answer.set_exception(failure)
-
-
-def _load(connection: sqlite3.Connection) -> Loaded:
-    agents = settings.load_agents(connection)
-    calls = [call_from_row(row) for row in connection.execute(OPEN_SQL)]
-    known = {call.attempt for call in calls}
-    last: list[Call] = []
-    for one in agents:
-        for attempt in (one.agent.attempt, one.agent.last_attempt):
-            if attempt is None or attempt in known:
-                continue
-            known.add(attempt)
-            row = connection.execute(
-                f"SELECT {CALL_COLUMNS} FROM attempts WHERE attempt = ?", (attempt,)
-            ).fetchone()
-            if row is not None:
-                last.append(call_from_row(row))
-    return Loaded(
-        trunks=tuple(settings.load_trunks(connection)),
-        campaigns=tuple(settings.load_campaigns(connection)),
-        agents=tuple(agents),
-        open=tuple(_with_lead(connection, call) for call in sorted(calls, key=lambda call: call.created_at)),
-        last=tuple(_last(connection, call) for call in last),
-    )
-
-
-def _last(connection: sqlite3.Connection, call: Call) -> LastCall:
-    if lead_store.was_dialed_again(connection, call.lead, call.ordinal):
-        return LastCall(call=call, lead=None)
-    return LastCall(call=call, lead=_with_lead(connection, call).lead)
-
-
-def _with_lead(connection: sqlite3.Connection, call: Call) -> CallAndLead:
-    lead = lead_store.lead_before(connection, call.lead, call.ordinal)
-    if lead is None:
-        raise StoreError(
-            f"Attempt {call.attempt} names the lead {call.lead}, which the journal does not hold."
-        )
-    return CallAndLead(call=call, lead=lead)

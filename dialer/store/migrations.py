@@ -11,16 +11,18 @@ The facility is that of sqlite-utils: the record is the table ``_sqlite_migratio
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 
+import msgspec
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
-from dialer.store import schema
+from dialer.store import classes, schema
 from dialer.store.errors import JournalError, JournalTooNew
 
 migrations = Migrations("obzvon")
-NAMES = ("0001_tables", "0002_views")
+NAMES = ("0001_tables", "0002_views", "0003_rights")
 """Every migration, in order."""
 
 
@@ -45,6 +47,30 @@ def _tables(db: sqlite_utils.Database) -> None:
 def _views(db: sqlite_utils.Database) -> None:
     for statement in _statements(schema.VIEWS):
         db.conn.execute(statement)
+
+
+@migrations(name=NAMES[2])
+def _rights(db: sqlite_utils.Database) -> None:
+    for statement in _statements(schema.RIGHTS):
+        db.conn.execute(statement)
+    classes.fill(db.conn)
+    _give_hours(db.conn)
+
+
+def _give_hours(connection: sqlite3.Connection) -> None:
+    """Campaigns of the time before knew no calling hours. From now on they have those of a file that says
+    nothing of hours, not any time of day and night. That they had none until now stays in their history.
+    """
+    from dialer.store.hourtext import SAFE  # a campaign's file is nothing that a journal needs else
+
+    now = time.time()
+    for campaign, text in connection.execute("SELECT id, settings FROM campaigns").fetchall():
+        settings = msgspec.json.encode({**msgspec.json.decode(text), "hours": SAFE}).decode()
+        connection.execute("UPDATE campaigns SET settings = ? WHERE id = ?", (settings, campaign))
+        connection.execute(
+            "INSERT INTO campaign_settings (campaign, applied_at, settings) VALUES (?, ?, ?)",
+            (campaign, now, settings),
+        )
 
 
 def migrate(connection: sqlite3.Connection) -> list[str]:

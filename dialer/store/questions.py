@@ -195,7 +195,7 @@ def all_pages(ask: Callable[[Key | None], Page]) -> Iterator[dict[str, Any]]:
 
 _SUMS = (
     "count(*) AS attempts, count(a.answered_at) AS answered,"
-    " sum(a.result = 'talked') AS talked, sum(a.result = 'abandoned') AS abandoned,"
+    " sum(a.result = 'talked') AS talked, sum(a.result IN ('abandoned', 'hung_up')) AS abandoned,"
     f" round(coalesce(sum({_TALK}), 0), 1) AS talk_s"
 )
 
@@ -206,7 +206,7 @@ def campaigns(
     """A row for each campaign (or the one), of the attempts that began in the period.
 
     ``penetration``: the share of its leads that were dialed (in the period); ``reached``: contacts
-    that talked; ``abandoned_share``: of the people who answered.
+    that talked; ``abandoned_share``: of the people who answered, those who met no operator, whoever hung up.
     """
     heads = connection.execute(
         "SELECT camp.id AS campaign, camp.title, camp.state,"

@@ -15,8 +15,16 @@ from __future__ import annotations
 PRIORITIES = (0, 1, 2)
 """Every ``leads.priority``, most urgent first; see the module's docstring."""
 
+PRIORITY_PROMISED = 0
 PRIORITY_AGAIN = 1
 PRIORITY_FRESH = 2
+
+LIST_REMOVED = "list_removed"
+"""Why a lead is finished whose list was taken out of the campaign."""
+CHUNK_ROWS = 2000
+"""Rows of one short transaction: others get the write lock between two."""
+BREATH_S = 0.003
+"""Between two chunks: longer than a waiting writer sleeps between two looks."""
 
 TABLES = """
 CREATE TABLE trunks (
@@ -259,3 +267,120 @@ FROM agent_states s
 WHERE s.state <> 'signed_out'
 GROUP BY s.agent, day_utc;
 """
+
+RIGHTS = """
+ALTER TABLE attempts ADD COLUMN held_at REAL;
+ALTER TABLE attempts ADD COLUMN callback_at REAL;
+ALTER TABLE attempts ADD COLUMN callback_agent TEXT REFERENCES agents(id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE agents ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
+
+-- the person's time zone (IANA name) as the file told; empty: as the number tells
+ALTER TABLE contacts ADD COLUMN zone TEXT NOT NULL DEFAULT '';
+-- see calling_classes; 0: not worked out, and looked at at any time
+ALTER TABLE contacts ADD COLUMN class INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE calling_classes (
+    id INTEGER PRIMARY KEY,
+    phones TEXT NOT NULL UNIQUE -- JSON: the kinds of phone and their time zones, [["mobile", ["Europe/Moscow"]]]
+) STRICT;
+
+ALTER TABLE leads ADD COLUMN class INTEGER NOT NULL DEFAULT 0; -- the contact's
+ALTER TABLE leads ADD COLUMN owner TEXT REFERENCES agents(id) DEFERRABLE INITIALLY DEFERRED; -- who holds the card
+ALTER TABLE leads ADD COLUMN owned_until REAL; -- then it returns to the pool
+ALTER TABLE leads ADD COLUMN held TEXT; -- the rule that put it off, or finished it, since no number may be dialed
+ALTER TABLE leads ADD COLUMN held_due REAL; -- since when it would be due if that rule were not
+ALTER TABLE leads ADD COLUMN held_version INTEGER; -- campaigns.rules_version at that time
+DROP INDEX leads_waiting;
+CREATE INDEX leads_pool ON leads(campaign, owner, priority, class, due) WHERE finished IS NULL;
+CREATE INDEX leads_of_owner ON leads(campaign, owner, priority, due) WHERE finished IS NULL AND owner IS NOT NULL;
+CREATE INDEX leads_owned ON leads(campaign, priority, due) WHERE finished IS NULL AND owner IS NOT NULL;
+CREATE INDEX leads_owned_until ON leads(campaign, owned_until) WHERE finished IS NULL AND owner IS NOT NULL;
+CREATE INDEX leads_held ON leads(campaign, held_version) WHERE held IS NOT NULL;
+CREATE INDEX leads_waiting ON leads(campaign, priority, due) WHERE finished IS NULL AND held IS NULL AND due > 0;
+
+CREATE TABLE lead_states (
+    id INTEGER PRIMARY KEY,
+    lead INTEGER NOT NULL REFERENCES leads(id),
+    at REAL NOT NULL, -- since then
+    ordinal INTEGER NOT NULL,
+    due REAL,
+    next_phone INTEGER,
+    finished TEXT,
+    owner TEXT,
+    owned_until REAL,
+    held TEXT,
+    is_promised INTEGER NOT NULL,
+    why TEXT NOT NULL -- what led to it: a result, the rule that put it off, callback, let_loose ...
+) STRICT;
+CREATE INDEX lead_states_by_time ON lead_states(lead, at);
+
+CREATE TABLE do_not_call (
+    id INTEGER PRIMARY KEY,
+    number TEXT NOT NULL, -- E.164; its beginning: +7495*; or with ? for any digit: +7495???0000
+    kind TEXT NOT NULL CHECK (kind IN ('number', 'prefix', 'pattern')),
+    campaign TEXT NOT NULL DEFAULT '', -- empty: for all
+    source TEXT NOT NULL DEFAULT '', -- who asked for it
+    note TEXT NOT NULL DEFAULT '',
+    added_at REAL NOT NULL,
+    removed_at REAL -- NULL: it holds
+) STRICT;
+CREATE UNIQUE INDEX do_not_call_present ON do_not_call(number, campaign) WHERE removed_at IS NULL;
+CREATE INDEX do_not_call_removed ON do_not_call(number) WHERE removed_at IS NOT NULL;
+CREATE INDEX do_not_call_wide ON do_not_call(kind, number) WHERE kind <> 'number';
+
+ALTER TABLE campaigns ADD COLUMN rules_version INTEGER NOT NULL DEFAULT 0; -- leads held under an older one are let loose
+CREATE TABLE campaign_settings (
+    id INTEGER PRIMARY KEY,
+    campaign TEXT NOT NULL REFERENCES campaigns(id),
+    applied_at REAL NOT NULL,
+    settings TEXT NOT NULL -- JSON of the whole campaign, as it was from then on
+) STRICT;
+CREATE INDEX campaign_settings_by_time ON campaign_settings(campaign, applied_at);
+CREATE TABLE centre (
+    id INTEGER PRIMARY KEY,
+    applied_at REAL NOT NULL,
+    settings TEXT NOT NULL -- JSON of the rules of the whole centre, as they were from then on
+) STRICT;
+
+-- What tells whether an engine could place calls (dialer.store.moments.SIGNS).
+CREATE INDEX events_of_engine ON events(at) WHERE name IN ('EngineStarted', 'EventsLagged', 'JournalFailed',
+    'JournalRecovered', 'Leaving', 'PbxConnected', 'PbxDisconnected', 'TrunkChanged');
+
+-- A journal of the time before might hold two live attempts at one number: the older has been lost.
+CREATE TEMP TABLE lost AS
+SELECT attempt, lead, ordinal FROM attempts
+WHERE state <> 'ended' AND EXISTS (
+    SELECT 1 FROM attempts later WHERE later.number = attempts.number AND later.state <> 'ended'
+    AND (later.created_at, later.attempt) > (attempts.created_at, attempts.attempt)
+);
+UPDATE attempts SET state = 'ended', result = 'lost', ended_at = coalesce(connected_at, answered_at, rang_at, created_at)
+WHERE attempt IN (SELECT attempt FROM lost);
+UPDATE leads SET ordinal = max(ordinal, (SELECT max(ordinal) FROM lost WHERE lead = leads.id))
+WHERE id IN (SELECT lead FROM lost);
+DROP TABLE lost;
+CREATE UNIQUE INDEX attempts_live_number ON attempts(number) WHERE state <> 'ended';
+
+INSERT INTO campaign_settings (campaign, applied_at, settings) SELECT id, applied_at, settings FROM campaigns;
+INSERT INTO lead_states (lead, at, ordinal, due, next_phone, finished, is_promised, why)
+SELECT id, coalesce((SELECT max(ended_at) FROM attempts WHERE attempts.lead = leads.id), enrolled_at),
+    ordinal, due, next_phone, finished, priority = 0, coalesce(finished, 'earlier')
+FROM leads WHERE ordinal > 0 OR finished IS NOT NULL;
+
+DROP VIEW campaign_summary;
+CREATE VIEW campaign_summary AS
+SELECT
+    c.id AS campaign,
+    c.title,
+    c.state,
+    (SELECT count(*) FROM leads l WHERE l.campaign = c.id AND l.finished IS NULL) AS leads_unfinished,
+    (SELECT count(*) FROM leads l WHERE l.campaign = c.id AND l.finished IS NOT NULL) AS leads_finished,
+    count(a.attempt) AS attempts,
+    sum(a.answered_at IS NOT NULL) AS answered,
+    sum(a.result = 'talked') AS talked,
+    sum(a.result IN ('abandoned', 'hung_up')) AS abandoned,
+    round(sum(a.ended_at - a.connected_at), 1) AS talk_s
+FROM campaigns c
+LEFT JOIN attempts a ON a.campaign = c.id
+GROUP BY c.id;
+"""
+"""What contacts' rights need. After it, contacts are given their classes (:mod:`dialer.store.classes`)."""

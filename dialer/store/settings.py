@@ -11,15 +11,16 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from dialer.core.ids import CampaignId
-from dialer.core.values import Agent, AgentCard, Campaign, CampaignState, Trunk
+from dialer.core.values import Agent, AgentCard, Campaign, CampaignState, Centre, Trunk
+from dialer.store import holding
 from dialer.store.connect import transaction
-from dialer.store.errors import Conflict, NotInStore
-from dialer.store.leads import CHUNK_ROWS, LIST_REMOVED
+from dialer.store.errors import Conflict, NotInStore, StoreError
 from dialer.store.rows import (
     AGENT_COLUMNS,
     CARD_COLUMNS,
@@ -28,6 +29,7 @@ from dialer.store.rows import (
     card_from_row,
     card_to_row,
 )
+from dialer.store.schema import BREATH_S, CHUNK_ROWS, LIST_REMOVED
 
 _NAME = re.compile(r"[a-z0-9_-]{1,32}\Z")
 _encode = msgspec.json.Encoder().encode
@@ -117,14 +119,40 @@ def apply_campaign(connection: sqlite3.Connection, campaign: Campaign, at: float
                     at,
                 ),
             )
+            connection.execute(
+                "INSERT INTO campaign_settings (campaign, applied_at, settings) VALUES (?, ?, ?)",
+                (campaign.id, at, settings),
+            )
+            if row is not None and _rules_of(row[0]) != _rules(campaign):
+                holding.rules_changed(connection, campaign.id)
         if row is None:
             connection.execute(
                 "INSERT INTO campaign_states (campaign, state, at) VALUES (?, 'new', ?)", (campaign.id, at)
             )
         removed = _set_lists(connection, campaign, at)
     for name in removed:
-        _finish_leads_of(connection, campaign.id, name)
+        _finish_leads_of(connection, campaign.id, name, at)
     return changed
+
+
+def _rules(campaign: Campaign) -> tuple[object, ...]:
+    """All of a campaign's settings that may keep a number back."""
+    return (
+        campaign.hours,
+        campaign.caps,
+        campaign.attempts,
+        campaign.attempts_per_contact,
+        campaign.retry,
+        campaign.results,
+    )
+
+
+def _rules_of(settings: str) -> tuple[object, ...] | None:
+    """The same of settings in a row; None: another version wrote them, and they cannot be understood."""
+    try:
+        return _rules(_campaign(settings))
+    except StoreError:
+        return None
 
 
 def _set_lists(connection: sqlite3.Connection, campaign: Campaign, at: float) -> list[str]:
@@ -145,8 +173,9 @@ def _set_lists(connection: sqlite3.Connection, campaign: Campaign, at: float) ->
     return removed
 
 
-def _finish_leads_of(connection: sqlite3.Connection, campaign: CampaignId, name: str) -> None:
-    """Finish the leads of one list, in short transactions."""
+def _finish_leads_of(connection: sqlite3.Connection, campaign: CampaignId, name: str, at: float) -> None:
+    """Finish the leads of one list, in short transactions; those too that a rule has finished, or they would
+    be let loose with it."""
     after = 0
     while True:
         with transaction(connection):
@@ -154,15 +183,22 @@ def _finish_leads_of(connection: sqlite3.Connection, campaign: CampaignId, name:
                 "SELECT id FROM contacts WHERE list = ? AND id > ? ORDER BY id LIMIT ?",
                 (name, after, CHUNK_ROWS),
             ).fetchall()
-            connection.executemany(
-                f"UPDATE leads SET due = NULL, finished = '{LIST_REMOVED}'"
-                " WHERE contact = ? AND campaign = ? AND finished IS NULL",
-                [(contact, campaign) for (contact,) in rows],
-            )
+            removed = [
+                found[0]
+                for (contact,) in rows
+                if (found := connection.execute(_REMOVE, (contact, campaign)).fetchone()) is not None
+            ]
+            holding.note(connection, removed, at, LIST_REMOVED)
         if not rows:
             return
         after = rows[-1][0]
-        time.sleep(0.003)
+        time.sleep(BREATH_S)
+
+
+_REMOVE = (
+    f"UPDATE leads SET due = NULL, finished = '{LIST_REMOVED}', held = NULL, held_due = NULL, held_version = NULL"
+    " WHERE contact = ? AND campaign = ? AND (finished IS NULL OR held IS NOT NULL) RETURNING id"
+)
 
 
 def make_list(connection: sqlite3.Connection, name: str, at: float, title: str = "") -> None:
@@ -235,6 +271,92 @@ def load_campaign(connection: sqlite3.Connection, campaign: str) -> StoredCampai
             return one
     known = ", ".join(one.campaign.id for one in found) or "none"
     raise NotInStore(f"There is no campaign {campaign!r} (there are: {known}).")
+
+
+_KNOWN: dict[str, Campaign] = {}
+_KNOWN_MOST = 256
+
+
+def _campaign(settings: str) -> Campaign:
+    """The campaign in a row; one that was read before is the same object.
+
+    Raises:
+        StoreError: another version wrote it, and it cannot be understood.
+    """
+    found = _KNOWN.get(settings)
+    if found is None:
+        if len(_KNOWN) >= _KNOWN_MOST:
+            _KNOWN.clear()
+        try:
+            found = _KNOWN[settings] = msgspec.json.decode(settings, type=Campaign)
+        except msgspec.DecodeError as error:
+            raise StoreError(f"The settings of a campaign in the journal cannot be read: {error}.") from error
+    return found
+
+
+def campaign_now(connection: sqlite3.Connection, campaign: str) -> Campaign | None:
+    """The campaign's settings as they stand in the journal now; None: there is no such campaign.
+
+    Cheap enough for each call: what did not change since it was last read is not decoded again.
+
+    Raises:
+        StoreError: they cannot be understood.
+    """
+    row = connection.execute("SELECT settings FROM campaigns WHERE id = ?", (campaign,)).fetchone()
+    return None if row is None else _campaign(row[0])
+
+
+def campaign_at(connection: sqlite3.Connection, campaign: str, at: float) -> Campaign | None:
+    """The campaign's settings as they were at a moment; None: it was not known then.
+
+    Raises:
+        StoreError: they were written by a version whose settings cannot be understood any more.
+    """
+    row = connection.execute(
+        "SELECT settings FROM campaign_settings WHERE campaign = ? AND applied_at <= ?"
+        " ORDER BY applied_at DESC, id DESC LIMIT 1",
+        (campaign, at),
+    ).fetchone()
+    return None if row is None else _campaign(row[0])
+
+
+def apply_centre(connection: sqlite3.Connection, centre: Centre, at: float) -> bool:
+    """Keep the rules of the whole centre; return whether they are new or changed.
+
+    Raises:
+        JournalError: the journal cannot be written.
+    """
+    settings = _encode(centre).decode()
+    with transaction(connection):
+        before = None
+        with suppress(StoreError):  # what cannot be read is replaced
+            before = load_centre(connection)
+        if before == centre:
+            return False
+        connection.execute("INSERT INTO centre (applied_at, settings) VALUES (?, ?)", (at, settings))
+        if before is None or before.caps != centre.caps:
+            holding.rules_changed(connection)
+    return True
+
+
+def load_centre(connection: sqlite3.Connection, at: float | None = None) -> Centre:
+    """The rules of the whole centre, now or (*at*) at a moment past; where none were applied, those by default.
+
+    Raises:
+        StoreError: they cannot be understood.
+    """
+    row = connection.execute(
+        "SELECT settings FROM centre WHERE applied_at <= ? ORDER BY applied_at DESC, id DESC LIMIT 1"
+        if at is not None
+        else "SELECT settings FROM centre WHERE ? IS NULL ORDER BY id DESC LIMIT 1",
+        (at,),
+    ).fetchone()
+    if row is None:
+        return Centre()
+    try:
+        return msgspec.json.decode(row[0], type=Centre)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"The rules of the centre in the journal cannot be read: {error}.") from error
 
 
 def load_trunks(connection: sqlite3.Connection) -> list[Trunk]:

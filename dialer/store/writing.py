@@ -1,24 +1,41 @@
 """What a decision leaves behind: its events, and its ``Save...`` commands, as rows.
 
 Runs inside the caller's transaction. Everything here may be done twice without harm: the second
-time leaves what the first time left.
+time leaves what the first time left. An attempt that is new is saved only if the guard
+(:mod:`dialer.store.guard`) allows it.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dialer.core.commands import SAVES, Command, SaveAgent, SaveCall, SaveCampaignState, SaveLead, SavePhone
-from dialer.core.events import Event, LeadsFetched, RecordingMissing, RecordingStored
+from dialer.core.commands import (
+    SAVES,
+    Command,
+    SaveAgent,
+    SaveCall,
+    SaveCallback,
+    SaveCampaignState,
+    SaveDoNotCall,
+    SaveLead,
+    SavePhone,
+)
+from dialer.core.events import Event, RecordingMissing, RecordingStored
 from dialer.core.ids import AttemptId
-from dialer.core.values import Agent, Call
-from dialer.store.errors import JournalRefused
-from dialer.store.leads import LIST_REMOVED
+from dialer.core.values import FOREVER, Agent, Call, CallState, Result
+from dialer.store import dnc, holding
+from dialer.store.errors import CallForbidden, JournalError, JournalRefused, StoreError
+from dialer.store.guard import Guard
+from dialer.store.history import LeftOut, in_short
 from dialer.store.rows import UPDATE_AGENT, UPSERT_CALL, agent_to_row, call_to_row
-from dialer.store.schema import PRIORITY_AGAIN
+from dialer.store.schema import LIST_REMOVED, PRIORITY_AGAIN, PRIORITY_PROMISED
+
+CALLBACK = "callback"
+"""Why a lead is due that was promised a call (``lead_states.why``)."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -28,7 +45,12 @@ UPDATE leads SET
     due = iif(gone, NULL, :due),
     next_phone = :next_phone,
     finished = iif(gone, '{LIST_REMOVED}', :finished),
-    priority = {PRIORITY_AGAIN}
+    priority = iif(:is_promised, {PRIORITY_PROMISED}, {PRIORITY_AGAIN}),
+    owner = :owner,
+    owned_until = iif(:owner IS NULL, NULL, :owned_until),
+    held = NULL,
+    held_due = NULL,
+    held_version = NULL
 FROM (
     SELECT :due IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM campaign_lists JOIN contacts ON contacts.list = campaign_lists.list
@@ -36,26 +58,64 @@ FROM (
     ) AS gone
     FROM leads AS lead WHERE lead.id = :lead
 )
-WHERE id = :lead AND ordinal <= :ordinal
+WHERE id = :lead AND ordinal <= :ordinal AND NOT (finished IS NOT NULL AND :why = '{Result.FAILED}')
 """  # noqa: S608 - constants of ours
-"""What became of a lead, with two guards: a save that is older than what the row says changes nothing,
-and nobody is to be dialed again whose list was taken out of the campaign meanwhile."""
+"""What became of a lead, with three guards: a save that is older than what the row says changes nothing;
+nobody is to be dialed again whose list was taken out of the campaign meanwhile; and a call that was never
+placed does not take up a lead that is finished (that may be why it was not placed)."""
+
+_SAVE_CALLBACK = f"""
+UPDATE leads SET
+    due = :due,
+    finished = NULL,
+    priority = {PRIORITY_PROMISED},
+    owner = :owner,
+    owned_until = iif(:owner IS NULL, NULL, {FOREVER}),
+    held = NULL,
+    held_due = NULL,
+    held_version = NULL
+WHERE id = :lead AND finished IS NOT '{LIST_REMOVED}'
+"""  # noqa: S608 - constants of ours
 
 
-def write(connection: sqlite3.Connection, events: Sequence[Event], commands: Sequence[Command]) -> None:
+Notes = Sequence[tuple[float, Event | Command]]
+"""Events and orders as they are noted, one after the other, each with its instant."""
+
+
+def write(
+    connection: sqlite3.Connection,
+    events: Sequence[Event],
+    commands: Sequence[Command],
+    guard: Guard,
+    notes: Notes | None = None,
+) -> None:
     """Write *events* and *commands* (those that are no ``Save...`` are only noted).
 
+    *notes*: the same in the order in which they are to be noted; else events come first.
+
     ``Save...`` commands are not noted in ``events`` besides: they follow from the events by
-    replay, and the tables hold what they say.
+    replay (:mod:`dialer.store.history`), and the tables hold what they say.
+
+    Raises:
+        CallForbidden: calls among *commands* must not be placed.
+        JournalRefused: something that is named is not there.
     """
-    _note(connection, events, commands)
-    _save_calls(connection, commands)
+    if notes is None:
+        at = events[0].at if events else time.time()
+        notes = [*((event.at, event) for event in events), *((at, command) for command in commands)]
+    _note(connection, notes)
+    for command in commands:  # before the calls, which must not be placed against it
+        if isinstance(command, SaveDoNotCall):
+            _save_do_not_call(connection, command)
+    _save_calls(connection, commands, guard)
     for command in commands:
         match command:
             case SaveLead():
                 _save_lead(connection, command)
+            case SaveCallback():
+                _save_callback(connection, command)
             case SavePhone():
-                _save_phone(connection, command)
+                _save_phone(connection, command, events[0].at if events else 0.0)
             case SaveAgent():
                 _save_agent(connection, command.agent)
             case SaveCampaignState():
@@ -67,61 +127,92 @@ def write(connection: sqlite3.Connection, events: Sequence[Event], commands: Seq
             _save_recording(connection, event)
 
 
-def _note(connection: sqlite3.Connection, events: Sequence[Event], commands: Sequence[Command]) -> None:
-    at = events[0].at if events else None
-    rows: list[tuple[float | None, str, str, str]] = [
-        (event.at, "event", type(event).__name__, _encode(_in_short(event)).decode()) for event in events
-    ]
-    rows += [
-        (at, "command", type(command).__name__, _encode(command).decode())
-        for command in commands
-        if not isinstance(command, SAVES)
+def _note(connection: sqlite3.Connection, notes: Notes) -> None:
+    rows = [
+        (at, "event", type(what).__name__, _encode(in_short(what)).decode())
+        if isinstance(what, Event)
+        else (at, "command", type(what).__name__, _encode(what).decode())
+        for at, what in notes
+        if not isinstance(what, SAVES)
     ]
     if rows:
-        connection.executemany(
-            "INSERT INTO events (at, kind, name, body) VALUES (coalesce(?, unixepoch()), ?, ?, ?)",
-            rows,
-        )
+        connection.executemany("INSERT INTO events (at, kind, name, body) VALUES (?, ?, ?, ?)", rows)
 
 
-def _in_short(event: Event) -> Event | dict[str, object]:
-    """What is noted of *event*. Leads are in their own tables; a question's answer names them only."""
-    if not isinstance(event, LeadsFetched):
-        return event
-    leads = [{"lead": one.lead.id, "attempt": one.attempt} for one in event.leads]
-    return {"type": "LeadsFetched", **msgspec.structs.asdict(event), "leads": leads}
+def note_left_out(connection: sqlite3.Connection, event: Event | None, left_out: LeftOut) -> None:
+    """Note what was decided and could not be saved, so that the journal can be played again.
+
+    *event*: what led to it, if that is not noted yet. Part of the caller's transaction.
+    """
+    if event is not None:
+        _note(connection, [(event.at, event)])
+    connection.execute(
+        "INSERT INTO events (at, kind, name, body) VALUES (?, 'left_out', ?, ?)",
+        (left_out.at, left_out.attempt or "", _encode(left_out).decode()),
+    )
 
 
-def _save_calls(connection: sqlite3.Connection, commands: Iterable[Command]) -> None:
+def _save_calls(connection: sqlite3.Connection, commands: Iterable[Command], guard: Guard) -> None:
     # Of several saves of one attempt in one transaction only the last leaves a trace. The order
     # of first appearance stays: an attempt that failed frees its ordinal for the one after it.
     last: dict[AttemptId, Call] = {}
     for command in commands:
         if isinstance(command, SaveCall):
             last[command.call.attempt] = command.call
-    if last:
-        connection.executemany(UPSERT_CALL, [call_to_row(call) for call in last.values()])
+    forbidden: dict[AttemptId, str] = {}
+    for call in last.values():
+        if call.state is not CallState.ENDED and not _is_known(connection, call):
+            # One after the other: what is saved of the first counts for the second.
+            rule = guard.forbids(connection, call)
+            if rule is not None:
+                forbidden[call.attempt] = rule
+                continue
+        connection.execute(UPSERT_CALL, call_to_row(call))
+    if forbidden:
+        raise CallForbidden(forbidden)
+
+
+def _is_known(connection: sqlite3.Connection, call: Call) -> bool:
+    return (
+        connection.execute("SELECT 1 FROM attempts WHERE attempt = ?", (call.attempt,)).fetchone() is not None
+    )
+
+
+def _save_do_not_call(connection: sqlite3.Connection, save: SaveDoNotCall) -> None:
+    try:
+        dnc.add_here(connection, [save.number], campaign=save.campaign, source=save.source, at=save.at)
+    except JournalError:
+        raise
+    except StoreError as error:
+        raise JournalRefused(str(error)) from error
+
+
+def _save_callback(connection: sqlite3.Connection, save: SaveCallback) -> None:
+    if not connection.execute(_SAVE_CALLBACK, msgspec.structs.asdict(save)).rowcount:
+        raise JournalRefused(f"There is no lead {save.lead} to call back, or its list is called no more.")
+    holding.note(connection, [save.lead], save.at, CALLBACK)
 
 
 def _save_lead(connection: sqlite3.Connection, save: SaveLead) -> None:
     found = connection.execute(_SAVE_LEAD, msgspec.structs.asdict(save))
-    if (
-        not found.rowcount
-        and connection.execute("SELECT 1 FROM leads WHERE id = ?", (save.lead,)).fetchone() is None
-    ):
+    if found.rowcount:
+        holding.note(connection, [save.lead], save.at, save.why or save.finished or "")
+    elif connection.execute("SELECT 1 FROM leads WHERE id = ?", (save.lead,)).fetchone() is None:
         raise JournalRefused(f"There is no lead {save.lead} to save.")
     if save.bad_phone is not None:
         connection.execute("UPDATE phones SET is_bad = 1 WHERE id = ?", (save.bad_phone,))
 
 
-def _save_phone(connection: sqlite3.Connection, save: SavePhone) -> None:
+def _save_phone(connection: sqlite3.Connection, save: SavePhone, at: float) -> None:
     # The attempts of the phone's contact are found by an index; those of a phone would not be.
-    connection.execute(
+    done = connection.execute(
         "UPDATE phones SET is_bad = :is_bad WHERE id = :phone AND (:is_bad OR NOT EXISTS ("
         " SELECT 1 FROM attempts WHERE attempts.contact = phones.contact AND attempts.phone = phones.id"
         " AND attempts.result = 'invalid'))",
         {"phone": save.phone, "is_bad": int(save.is_bad)},
     )
+    if done.rowcount and not save.is_bad:
+        holding.let_phone_loose(connection, save.phone, at)
 
 
 def _save_agent(connection: sqlite3.Connection, agent: Agent) -> None:

@@ -86,6 +86,8 @@ class Timers:
         self._on_back = on_back
         self._clock = clock
         self._earlier = asyncio.Event()
+        self._in_order = asyncio.Lock()
+        """What is cleared while all is armed again must not be armed after that."""
         self._next_ms: float = math.inf
         self._lost: str | None = None
         self._is_connected = False
@@ -96,7 +98,7 @@ class Timers:
         return self._is_connected
 
     async def apply(self, changes: Sequence[SetTimer | ClearTimer]) -> bool:
-        """Set and clear timers in one round trip, in order; return whether Redis took them.
+        """Set and clear timers in one round trip, in the order of the calls; return whether Redis took them.
 
         While Redis is away changes are dropped: everything is armed anew when it is back.
         """
@@ -105,7 +107,7 @@ class Timers:
         due, campaigns, _ = self._keys
         earliest = math.inf
         try:
-            async with self._redis.pipeline(transaction=True) as pipe:
+            async with self._in_order, self._redis.pipeline(transaction=True) as pipe:
                 for change in changes:
                     member = f"{change.kind}:{change.subject}"
                     if isinstance(change, ClearTimer):

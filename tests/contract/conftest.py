@@ -19,6 +19,7 @@ from dialer.core.events import Event
 from dialer.core.ids import AttemptId, TrunkId
 from dialer.core.values import Trunk
 from dialer.pbx.client import AriClient, Backoff
+from dialer.pbx.errors import PbxRefused
 from dialer.pbx.frames import AnyFrame
 from dialer.pbx.wire import to_event, to_request
 from tests.contract.relay import Relay
@@ -149,10 +150,17 @@ class World:
         else:
             self.peer.register(300 if verb == "register" else 0)
 
-    async def send(self, ari: AriClient, command: Any) -> None:
-        """Carry a command out; raises what the dispatcher would have to handle."""
+    async def send(self, ari: AriClient, command: Any, *, variables: dict[str, str] | None = None) -> None:
+        """Carry a command out; raises what the dispatcher would have to handle. *variables*: others for its channel."""
         for request in to_request(command, trunks=TRUNKS, recordings=Path("/nowhere"), at=0.0):
-            await ari.request(request.method, request.path, json=request.json)
+            body = request.json
+            if variables and body is not None:
+                body = {**body, "variables": body["variables"] | variables}
+            try:
+                await ari.request(request.method, request.path, json=body)
+            except PbxRefused as refusal:
+                if refusal.status not in request.fine:
+                    raise
 
 
 @pytest.fixture(params=["recorded", pytest.param("asterisk", marks=pytest.mark.asterisk)])

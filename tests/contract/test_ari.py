@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from dialer.core import commands as c
 from dialer.core import events as e
-from dialer.core.ids import AgentId, BridgeId, CampaignId, ChannelId, TrunkId, leg_of, line_bridge
+from dialer.core.ids import (
+    AgentId,
+    BridgeId,
+    CampaignId,
+    ChannelId,
+    TrunkId,
+    hold_bridge,
+    leg_of,
+    line_bridge,
+)
 from dialer.pbx.adopt import list_endpoints, list_live
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import BadRequest, Conflict, NotFound, PbxError, ServerFault, Unauthorized, WrongState
@@ -59,6 +69,32 @@ async def test_trunks_and_phones_are_told(world: World):
         await until(lambda: not ear.of(e.PhoneChanged, PHONE)[-1].is_registered)
 
 
+async def test_whose_call_a_phone_is_in(world: World):
+    """A call of the phone's own is told; the leg by which we ring it is not."""
+    leg = leg_of(world.attempt(), AgentId("ann"))
+    async with world.client() as ari, Ear(ari) as ear:
+        await ear.up()
+        await world.act("register")
+        await ear.heard(e.PhoneChanged, PHONE)
+        await world.act("dial *60")
+        await until(lambda: e.PhoneUsed(at=0.0, phone=PHONE, is_in_use=True) in ear.events)
+        assert e.PhoneUsed(at=5.0, phone=PHONE, is_in_use=True) in await list_endpoints(ari, 5.0)
+        (call,) = await list_live(ari)
+        await world.send(ari, c.HangUp(channel=call.channel))
+        await until(lambda: not ear.of(e.PhoneUsed, PHONE)[-1].is_in_use)
+        told = len(ear.of(e.PhoneUsed, PHONE))
+        ring = c.RingAgent(
+            agent=AgentId("ann"), phone=PHONE, channel=leg, attempt=world.attempt(), number="", ring_s=5.0
+        )
+        await world.send(ari, ring)
+        await ear.heard(e.LegAnswered, leg)
+        assert e.PhoneUsed(at=5.0, phone=PHONE, is_in_use=False) in await list_endpoints(ari, 5.0)
+        await world.send(ari, c.HangUp(channel=leg))
+        await ear.heard(e.LineEnded, leg)
+        assert not any(used.is_in_use for used in ear.of(e.PhoneUsed, PHONE)[told:])
+        await world.act("unregister")
+
+
 async def test_a_whole_call(world: World):
     attempt, leg = world.attempt(), leg_of(world.attempt(), AgentId("ann"))
     bridge = line_bridge(leg)
@@ -98,7 +134,9 @@ async def test_a_whole_call(world: World):
         e.ContactHungUp(at=0.0, attempt=attempt, cause=16, tech_cause=None)
     ]
     assert ear.of(e.Connected, attempt) == [e.Connected(at=0.0, attempt=attempt, bridge=bridge)]
-    assert frames_per_call == 6, "Dial three times, StasisStart, ChannelEnteredBridge, ChannelDestroyed"
+    assert frames_per_call == 8, (
+        "Dial thrice, StasisStart, ChannelEnteredBridge, ChannelDestroyed, the trunk twice"
+    )
     assert ari.frames.unknown == {}, "the filter lets nothing else through"
     assert ari.frames.malformed == {}
     if world.peer is not None:
@@ -190,6 +228,77 @@ async def test_the_last_word_takes_the_person_back(world: World):
         await ear.heard(e.ContactHungUp, attempt)
 
 
+async def test_a_person_is_held_with_music_and_joined_from_it(world: World):
+    """Held twice over, told the time, joined in the middle of it, put back, and given the last word."""
+    attempt, leg = world.attempt(), leg_of(world.attempt(), AgentId("ann"))
+    music, line = hold_bridge(CampaignId("spring")), line_bridge(leg)
+    hold = c.HoldContact(attempt=attempt, bridge=music, wait_s=150.0, hold_s=60.0)
+    async with world.client() as ari, Ear(ari) as ear:
+        await ear.up()
+        await ari.request("POST", f"/bridges/{line}", json={"type": "mixing,dtmf_events", "name": line})
+        await world.send(ari, originate(attempt, wait_s=17.0))
+        await ear.heard(e.ContactAnswered, attempt)
+        await world.send(ari, hold)
+        assert (await ear.heard(e.Connected, attempt)).bridge == music
+        await world.send(ari, hold)
+        await ear.heard(e.Connected, attempt, 2)
+        (live,) = await list_live(ari)
+        assert live == e.LiveChannel(channel=ChannelId(attempt), is_up=True, in_app=True, bridge=music)
+
+        await world.send(ari, c.AnnounceWait(attempt=attempt, wait_s=None))
+        join = c.JoinAgent(attempt=attempt, agent=AgentId("ann"), bridge=line, is_held=True)
+        async with asyncio.timeout(1.0):  # what is being told takes longer
+            await world.send(ari, join)
+        assert (await ear.heard(e.Connected, attempt, 3)).bridge == line
+        await world.send(ari, hold)
+        assert (await ear.heard(e.Connected, attempt, 4)).bridge == music
+        await world.send(ari, c.SendToLastWord(attempt=attempt))
+        await world.act("hang_up")
+        gone = await ear.heard(e.ContactHungUp, attempt)
+        assert gone.cause is not None
+        assert [type(event) for event in ear.about(attempt)].count(e.ContactAnswered) == 1
+
+
+async def test_whom_nobody_takes_in_time_the_dialplan_takes_back(world: World):
+    """In Stasis, and in the music while no engine listens: the channel's own timeout ends both."""
+    attempt, other = world.attempt(1), world.attempt(2)
+    async with world.client() as ari:
+        async with Ear(ari) as ear:
+            await ear.up()
+            await world.send(ari, originate(attempt), variables={"OBZVON_WAIT": "1"})
+            await ear.heard(e.ContactAnswered, attempt)
+            gone = await ear.heard(e.ContactHungUp, attempt)
+            assert gone.cause == 16, "after its last word the dialplan hangs up"
+
+            await world.send(ari, originate(other))
+            await ear.heard(e.ContactAnswered, other)
+            await world.send(ari, c.HoldContact(attempt=other, bridge=hold_bridge(CampaignId("spring"))))
+            await ear.heard(e.Connected, other)
+            limit = {"variable": "TIMEOUT(absolute)", "value": "1"}
+            await ari.request("POST", f"/channels/{other}/variable", json=limit)
+        if world.is_real:
+            async with asyncio.timeout(8):
+                while await list_live(ari):
+                    await asyncio.sleep(0.05)
+
+
+async def test_who_is_joined_has_no_limit_any_more(world: World):
+    attempt, line = world.attempt(), line_bridge(ChannelId("nobody"))
+    async with world.client() as ari, Ear(ari) as ear:
+        await ear.up()
+        await ari.request("POST", f"/bridges/{line}", json={"type": "mixing,dtmf_events", "name": line})
+        await world.send(ari, originate(attempt), variables={"OBZVON_WAIT": "1"})
+        await ear.heard(e.ContactAnswered, attempt)
+        await world.send(ari, c.JoinAgent(attempt=attempt, agent=AgentId("ann"), bridge=line))
+        await ear.heard(e.Connected, attempt)
+        left = await ari.request(
+            "GET", f"/channels/{attempt}/variable", params={"variable": "TIMEOUT(absolute)"}
+        )
+        assert float(left["value"]) == 0
+        await world.send(ari, c.HangUp(channel=ChannelId(attempt)))
+        await ear.heard(e.ContactHungUp, attempt)
+
+
 async def test_an_id_is_taken_while_its_channel_lives(world: World):
     attempt = world.attempt()
     async with world.client() as ari, Ear(ari) as ear:
@@ -242,12 +351,16 @@ async def test_what_is_not_there(world: World):
         await ari.request("POST", f"/bridges/{bridge}", json=make)
         with pytest.raises(Conflict):
             await ari.request("POST", f"/bridges/{bridge}", json=make)
-        with pytest.raises(BadRequest):
+        with pytest.raises(NotFound):
             await world.send(ari, join)
+        with pytest.raises(BadRequest):
+            await ari.request("POST", f"/bridges/{bridge}/addChannel", json={"channel": attempt})
         await world.send(ari, originate(attempt, RINGS))
         await ear.heard(e.ContactRang, attempt)
-        with pytest.raises(WrongState):
+        with pytest.raises(Conflict):
             await world.send(ari, join)
+        with pytest.raises(WrongState):
+            await ari.request("POST", f"/bridges/{bridge}/addChannel", json={"channel": attempt})
         with pytest.raises(Conflict):
             await world.send(ari, c.SendToLastWord(attempt=attempt))
         await world.send(ari, c.HangUp(channel=ChannelId(attempt)))

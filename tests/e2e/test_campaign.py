@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import wave
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -12,10 +14,12 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from dialer.core.values import Campaign, Result
+from dialer.core.values import ABANDONED_RESULTS, Campaign, Result
 from dialer.lab.day import Behaviour, Person, Reaction, day
 from dialer.lab.network import NetworkCall
 from dialer.lab.voice import hear_recording
+from dialer.office.replay import replay
+from dialer.store.connect import open_reader
 from tests.e2e.world import World, campaign, operators, seat
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
@@ -156,7 +160,7 @@ async def test_every_answered_call_has_a_recording_or_says_why_not(world):
     answered = [
         (call, attempt)
         for call, attempt in pairs(world)
-        if attempt["answered_at"] is not None or attempt["result"] == Result.ABANDONED
+        if attempt["answered_at"] is not None or attempt["result"] in ABANDONED_RESULTS
     ]
     assert {attempt["attempt"] for _, attempt in answered} == set(rows)
     for call, attempt in answered:
@@ -202,3 +206,12 @@ async def test_nothing_in_asterisks_log_is_an_error(world):
     assert world.house.asterisk is not None
     lines = world.house.asterisk.log_path.read_text().splitlines()
     assert [line for line in lines if " ERROR[" in line] == []
+
+
+async def test_its_journal_plays_to_the_same(world):
+    """The engine still runs, and writes: what is played is what stood there at one instant."""
+    with contextlib.closing(open_reader(world.house.journal.path)) as connection:
+        played = await asyncio.to_thread(replay, connection)
+    assert played.starts == 1
+    assert played.events > 200
+    assert played.commands > 200

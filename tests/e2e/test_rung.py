@@ -58,7 +58,7 @@ async def world(tmp_path_factory, asterisk_install) -> AsyncIterator[World]:
         alone("117", "next"),
         alone("118", "nobody", pick_up="never"),
         alone("119", "rejected", pick_up="rejects"),
-        alone("120", "unplugged"),
+        alone("120", "unplugged", pick_up="slow"),  # whatever the header asks: it rings when it goes dark
         seat("121", campaigns=("hung-up",)),
         alone("122", "done"),
     ]

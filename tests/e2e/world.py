@@ -39,6 +39,16 @@ RTP_PORTS = range(20000, 24600)
 HTTP_PORTS = range(17000, 17900)
 RTP_COUNT = 200
 
+
+class Spans(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a world looks for its ports: worlds that begin at the same time need spans of their own."""
+
+    sip: range = SIP_PORTS
+    media: range = MEDIA_PORTS
+    rtp: range = RTP_PORTS
+    http: range = HTTP_PORTS
+
+
 TRUNK = Trunk(
     id=TrunkId("lab"), host="127.0.0.1", channels_max=30, calls_per_second_max=20.0, options_interval_s=1
 )
@@ -50,6 +60,7 @@ QUICK_RETRY = {
     Result.CONGESTION: RetryRule(attempts=3, again_s=1.0, phone="same"),
     Result.NO_ROUTE: RetryRule(attempts=2, again_s=1.0, phone="next"),
     Result.ABANDONED: RetryRule(attempts=1, again_s=1.0, phone="same"),
+    Result.HUNG_UP: RetryRule(attempts=1, again_s=1.0, phone="same"),
     Result.LOST: RetryRule(attempts=2, again_s=1.0, phone="same"),
 }
 
@@ -176,19 +187,21 @@ class World:
         parts: frozenset[str] = frozenset({"network", "house", "phones"}),
         system: str = "",
         with_ports: bool = True,
+        spans: Spans = Spans(),  # noqa: B008 - frozen
     ) -> None:
         self.folder = folder
         self.home = folder / "h"
         self.work = work
         self.seats = {one.card.phone: one for one in seats}
         self.people = [one for _, people in work for one in people]
-        network_port = free_ports(1, SIP_PORTS)
+        self.spans = spans
+        network_port = free_ports(1, spans.sip)
         self.trunk = msgspec.structs.replace(trunk, port=network_port)
         self.network = LabNetwork(
             folder / "network",
             port=network_port,
             people=self.people,
-            media_port=free_ports(64, MEDIA_PORTS, tcp=False, even=True),
+            media_port=free_ports(64, spans.media, tcp=False, even=True),
         )
         self.phones: LabPhones
         self.house: House
@@ -233,8 +246,8 @@ class World:
             self.folder / "phones",
             sip_server=("127.0.0.1", sip_port),
             phones=phones,
-            port=free_ports(len(phones), SIP_PORTS),
-            media_port=free_ports(4 * len(phones), MEDIA_PORTS, tcp=False, even=True),
+            port=free_ports(len(phones), self.spans.sip),
+            media_port=free_ports(4 * len(phones), self.spans.media, tcp=False, even=True),
         )
         return await self._stack.enter_async_context(self.phones)
 
@@ -245,7 +258,7 @@ class World:
                 example.unlink()
         text = f'log_level = "info"\n{self._system}\n'
         if self._with_ports:
-            rtp = free_ports(RTP_COUNT, RTP_PORTS, tcp=False, even=True)
+            rtp = free_ports(RTP_COUNT, self.spans.rtp, tcp=False, even=True)
             text += f"[ports]\nrtp = {rtp}\nrtp_count = {RTP_COUNT}\n"
         (self.home / files.SYSTEM_FILE).write_text(text)
         connection = open_writer(self.home / "journal.sqlite3")

@@ -6,22 +6,24 @@ The examples are the same at every run, and a failing one is shown as it was fou
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from dialer.core import events as ev
-from dialer.core.ids import is_leg
-from dialer.core.values import Result, RetryRule
+from dialer.core.ids import AgentId, is_leg
+from dialer.core.results import DEFAULT_RESULTS
+from dialer.core.values import Centre, OperatorResult, Owners, Result, RetryRule
+from tests.property.machines import playing
 from tests.unit.core.simulation import Simulation
 from tests.unit.core.world import campaign, lead, parked, rung, trunk
 
 SHARED = "+79990000000"
 CAUSES = ((17, 486), (19, 480), (1, 404), (21, 603), (34, 503), (0, None), (127, 500))
-CODES = ("40", "40", "41", "421", "43", "43", "441", "446", "45")
+CODES = ("40", "40", "41", "421", "43", "43", "441", "446", "448", "45", "460001", "470001")
+NEVER = OperatorResult(code="8", name="never", title="Wants no more calls", is_do_not_call=True)
+OWNERS = (Owners(), Owners(hold_s=30.0, away="wait", wait_s=40.0), Owners(hold_s=30.0, away="wait"))
 place = st.integers(0, 11)
 
 
@@ -33,13 +35,20 @@ class FloorMachine(RuleBasedStateMachine):
     @initialize(
         ring_agent=st.sampled_from(["at_dial", "at_ring", "at_answer"]),
         wrap_up_s=st.sampled_from([0.0, 3.0]),
-        wait_s=st.sampled_from([2.0, 8.0]),
+        wait_s=st.sampled_from([0.0, 2.0, 8.0]),
+        no_agent=st.sampled_from(["last_word", "hold", "hang_up"]),
+        hold_s=st.sampled_from([5.0, 40.0]),
+        wrap_up=st.sampled_from(["time", "card"]),
+        centre=st.sampled_from([Centre(), Centre(missed_max=2, missed_rest_s=20.0, pause_s_max=40.0)]),
+        owners=st.sampled_from(OWNERS),
         has_two=st.booleans(),
+        gap_s=st.sampled_from([0.0, 15.0]),
     )
     def begin(self, **settings: Any) -> None:
-        two = settings.pop("has_two")
+        two, centre, gap_s = settings.pop("has_two"), settings.pop("centre"), settings.pop("gap_s")
         retry = {Result.NO_ANSWER: RetryRule(attempts=2, again_s=30.0, phone="next")}
         common: dict[str, Any] = {**settings, "ring_s": 10.0, "agent_ring_s": 6.0, "retry": retry}
+        common |= {"wrap_up_s_max": 25.0, "results": (*DEFAULT_RESULTS, NEVER)}
         campaigns = [campaign(priority=2, **common)]
         leads = [lead(1, SHARED, "+79990000001"), lead(2, SHARED), *map(lead, range(3, 8))]
         if two:
@@ -50,9 +59,12 @@ class FloorMachine(RuleBasedStateMachine):
             trunks=[trunk(channels_max=4)],
             cards=[parked("g1"), parked("g2", "spring"), rung("g3"), rung("g4", "spring", "summer")],
             leads=leads,
+            centre=centre,
+            shy=("+70000000004", "+79990000009"),
+            gap_s=gap_s,
         )
         for card in self.world.cards[:3]:
-            self.world.dials(card, "40")
+            self.world.card_dials(card, "40")
         self.world.run()
 
     # -- what is under way goes on --------------------------------------------------------
@@ -107,7 +119,7 @@ class FloorMachine(RuleBasedStateMachine):
 
     @rule(place=place, code=st.sampled_from(CODES))
     def an_operator_dials_a_code(self, place: int, code: str) -> None:
-        self.world.dials(self.world.cards[place % 4], code)
+        self.world.card_dials(self.world.cards[place % 4], code)
 
     @rule(place=place, code=st.sampled_from(CODES))
     def an_operator_keys_a_code(self, place: int, code: str) -> None:
@@ -136,6 +148,21 @@ class FloorMachine(RuleBasedStateMachine):
         cards[place % 4] = changed
         self.world.tell(ev.AgentApplied, agent=changed)
 
+    @rule(place=place, agent=st.sampled_from([None, "g1", "g4"]))
+    def a_supervisor_promises_a_call(self, place: int, agent: str | None) -> None:
+        leads = list(self.world.store.leads.values())
+        chosen = leads[place % len(leads)]
+        due, owner = self.world.at + 45.0, AgentId(agent) if agent else None
+        self.world.tell(ev.CallbackOrdered, campaign=chosen.campaign, lead=chosen.id, due=due, agent=owner)
+
+    @rule(place=place, is_told=st.booleans())
+    def a_number_is_put_on_the_list(self, place: int, is_told: bool) -> None:
+        """Mostly one that is at hand: the floor is told later, or never, and the journal knows at once."""
+        desks = self.world.floor.desks.values()
+        leads = [fresh.lead for desk in desks for fresh in desk.hopper._leads] if place % 3 else []
+        leads = leads or list(self.world.store.leads.values())
+        self.world.bar(leads[place % len(leads)].phones[0].number, is_told=is_told)
+
     # -- and things go wrong --------------------------------------------------------------
 
     @rule(place=place)
@@ -150,10 +177,14 @@ class FloorMachine(RuleBasedStateMachine):
     def the_socket_breaks(self) -> None:
         self.world.cut()
 
-    @precondition(lambda self: not self.world.is_connected)
+    @precondition(lambda self: not self.world.is_heard)
     @rule()
     def the_socket_is_open_again(self) -> None:
         self.world.reconnect()
+
+    @rule()
+    def what_lives_is_listed(self) -> None:
+        self.world.list_living()
 
     @rule()
     def the_engine_is_killed(self) -> None:
@@ -178,8 +209,9 @@ class FloorMachine(RuleBasedStateMachine):
             case 1:
                 self.world.tell(ev.TrunkChanged, trunk=self.world.trunks[0].id, is_up=not is_bad)
             case _:
-                phone = self.world.cards[place % 4].phone
-                self.world.tell(ev.PhoneChanged, phone=phone, is_registered=not is_bad)
+                card = self.world.cards[place % 4]
+                is_used = is_bad and place > 5
+                self.world.phone_changes(card, is_registered=not is_bad or is_used, is_in_use=is_used)
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):
@@ -192,16 +224,5 @@ class FloorMachine(RuleBasedStateMachine):
         self.world.replay()
 
 
-_MORE = int(os.environ.get("OBZVON_EXAMPLES", "0"))
-FloorMachine.TestCase.settings = settings(
-    max_examples=_MORE or 40,
-    stateful_step_count=60,
-    derandomize=not _MORE,
-    database=None,
-    deadline=None,
-    print_blob=False,
-    phases=[Phase.generate, Phase.shrink] if _MORE else [Phase.generate],
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-)
+FloorMachine.TestCase.settings = playing(40, quick=10, steps=60)
 TestFloor = FloorMachine.TestCase

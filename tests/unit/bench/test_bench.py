@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -9,15 +10,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import bare, halves, imports, measures, whole, world
+from bench import bare, halves, hopper, imports, measures, whole, world
 from bench.halves import Counts, Outcome, Plan
 from dialer.core import commands as c
 from dialer.core.ids import AgentId, AttemptId, BridgeId, ChannelId
 from dialer.engine.identity import new_attempt_id
-from dialer.pbx.wire import to_request
-from dialer.store.connect import open_reader
+from dialer.pbx.wire import WAIT_GRACE_S, to_request
+from dialer.store.calendar import Calendar
+from dialer.store.connect import open_reader, open_writer
+from dialer.store.fetching import fetch_leads
 from dialer.store.files import load_secrets, load_system
-from dialer.store.leads import fetch_leads
+from dialer.store.settings import load_campaign
 
 
 def an_outcome(calls: int, *, agents: int = 10, failed: int = 0, who: str = "engine") -> Outcome:
@@ -58,6 +61,7 @@ def test_the_bare_client_places_calls_as_the_engine_does(tmp_path: Path) -> None
         caller_id=halves.CALLER_ID,
         ring_s=bare.RING_S,
         record=False,
+        wait_s=float(bare.WAIT_S - WAIT_GRACE_S),
     )
     (request,) = to_request(order, trunks={trunk.id: trunk}, recordings=tmp_path, at=0.0)
     assert request.json == bare.originate_body(attempt, "+79160000001", "")
@@ -69,12 +73,13 @@ def test_the_bare_client_opens_lines_and_joins_as_the_engine_does(tmp_path: Path
         c.OpenLine(channel=line, bridge=BridgeId(f"line-{line}")), trunks={}, recordings=tmp_path, at=0.0
     )
     assert [one.json for one in opened] == [bare.line_body(line), bare.join_body(line)]
-    (joined,) = to_request(
+    freed, joined = to_request(
         c.JoinAgent(attempt=AttemptId("a0"), agent=AgentId("anna"), bridge=BridgeId(f"line-{line}")),
         trunks={},
         recordings=tmp_path,
         at=0.0,
     )
+    assert (freed.path, freed.json) == ("/channels/a0/variable", bare.LIMIT_BODY)
     assert (joined.path, joined.json) == (f"/bridges/line-{line}/addChannel", bare.join_body("a0"))
 
 
@@ -164,7 +169,8 @@ def test_the_home_folder_is_fit_for_an_engine(tmp_path: Path) -> None:
     assert (system.asterisk.mode, system.asterisk.url) == ("external", plan.ari_url)
     assert load_secrets(home).ari == plan.ari_password
     connection = open_reader(system.journal)
-    leads, is_unfinished = fetch_leads(connection, whole.CAMPAIGN, 100, 1e12)
+    campaign = load_campaign(connection, whole.CAMPAIGN).campaign
+    leads, is_unfinished, _ = fetch_leads(connection, Calendar(), campaign, 100, 1e11)
     connection.close()
     assert is_unfinished
     assert len({lead.phones[0].number for lead in leads}) == 30
@@ -178,3 +184,18 @@ def test_the_list_holds_what_is_told_of_it(tmp_path: Path) -> None:
     imports.write_list(tmp_path / "list.csv", 300)
     _, became = imports.import_list(tmp_path / "list.csv", tmp_path / "journal.sqlite3")
     assert became == {"added": 294, "duplicates": 3, "rejected": 3}
+
+
+def test_the_hoppers_campaign_is_what_is_told_of_it(tmp_path: Path) -> None:
+    """A tenth may be dialed, and the engine's own questions find just these."""
+    path = tmp_path / "journal.sqlite3"
+    hopper.build(path, 400)
+    with contextlib.closing(open_writer(path)) as connection:
+        found, _, is_partial = fetch_leads(connection, Calendar(), hopper.CAMPAIGN, 100, hopper.AT)
+        assert not is_partial
+        assert {lead.id % 20 for lead in found} == {18, 19}
+        assert len(found) == 40
+        held = connection.execute(
+            "SELECT held, count(*) FROM leads WHERE held NOT NULL GROUP BY held"
+        ).fetchall()
+        assert held == [("do_not_call", 40), ("number_per_24h", 20)]

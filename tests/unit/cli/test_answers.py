@@ -46,7 +46,6 @@ def test_attempts(ask: Any, dialer: Dialer) -> None:
     ("options", "count"),
     [
         (["--campaign", "first"], 6),
-        (["--campaign", "other"], 0),
         (["--agent", "boris"], 1),
         (["--result", "busy"], 1),
         (["--operator-result", "order"], 1),
@@ -58,6 +57,22 @@ def test_attempts(ask: Any, dialer: Dialer) -> None:
 )
 def test_attempts_are_chosen(ask: Any, options: list[str], count: int) -> None:
     assert len(ask("report", "attempts", *options)) == count
+
+
+@pytest.mark.parametrize("listing", [["report", "attempts"], ["recordings", "list"]])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--campaign", "other"], "There is no campaign 'other' (there are: first)."),
+        (["--agent", "vera"], "There is no agent 'vera' (there are: anna, boris)."),
+        (["--contact", "99"], "There is no contact 99."),
+    ],
+)
+def test_what_there_is_not_is_said_and_is_no_empty_listing(
+    dialer: Dialer, busy_home: Path, listing: list[str], options: list[str], said: str
+) -> None:
+    result = dialer(*listing, *options)
+    assert (result.exit_code, result.stderr) == (1, f"Error: {said}\n")
 
 
 def test_what_cannot_be_chosen_is_said(dialer: Dialer, busy_home: Path) -> None:

@@ -55,6 +55,11 @@ def test_an_import_is_told_and_found(dialer: Dialer, people: Path) -> None:
     assert found["id"] == anna["id"]
     assert len(json.loads(dialer("contacts", "list", "--number", "+79", "--format", "json").stdout)) == 2
     assert "first" in dialer("contacts", "lists").stdout
+    missed = dialer("contacts", "list", "--list", "frist")
+    assert (missed.exit_code, missed.stderr) == (
+        1,
+        "Error: There is no list 'frist' (there are: first).\n",
+    )
 
 
 def test_one_person_is_shown_whole(dialer: Dialer, people: Path) -> None:
@@ -87,3 +92,20 @@ def test_what_cannot_be_imported_is_one_message(dialer: Dialer, people: Path, tm
     assert "there is no column 'Nope'" in result.stderr
     assert dialer("contacts", "import", str(tmp_path / "none.csv"), "--list", "first").exit_code == 2
     assert "XX" in dialer("contacts", "import", str(people), "--list", "first", "--region", "XX").stderr
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_numbers_on_a_do_not_call_list_are_told_and_imported(
+    dialer: Dialer, people: Path, wide: bool
+) -> None:
+    dialer("dnc", "add", "+74951234567", "+79161234567", *(["+7903*"] if wide else []))
+    dialer("dnc", "add", "+74951234567", "+79031234567", "--campaign", "first")
+    # What stands on the list of all is not told again of the campaign's.
+    told = [f"{2 + wide} numbers are on the do-not-call list of all: kept, and not dialed."]
+    told += [] if wide else ["1 number is on that of campaign first: kept, and not dialed."]
+    preview = dialer("contacts", "import", str(people), "--list", "first", "--dry-run").stdout
+    result = dialer("contacts", "import", str(people), "--list", "first")
+    for sentence in told:
+        assert sentence in preview
+        assert sentence in result.stdout
+    assert "2 contacts added" in result.stdout

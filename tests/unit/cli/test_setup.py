@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dialer.core.rules import DEFAULT_PAUSE_REASONS, DEFAULT_RESULTS, DEFAULT_RETRY
+from dialer.core.results import DEFAULT_PAUSE_REASONS, DEFAULT_RESULTS, DEFAULT_RETRY
 from dialer.office import setup
 from dialer.store import files
 from dialer.store.documents import BadFile

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from dialer.office import watch
-from dialer.office.watch import AgentLine, Board, CampaignLine, Health
+from dialer.office import drawing
+from dialer.office.drawing import AgentLine, Board, CampaignLine, Health
 
 AT = 1_767_225_600.0
 STATES = ("ready", "on_call", "wrap_up", "paused", "reserved", "arriving", "signed_out")
@@ -59,7 +59,7 @@ def drawn(one: Board, width: int = 80, height: int = 24, *, color: bool = False)
         force_terminal=color,
         color_system="truecolor" if color else None,
     )
-    console.print(watch.draw(one, width, height), height=height)
+    console.print(drawing.draw(one, width, height), height=height)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -159,7 +159,7 @@ def test_an_empty_board() -> None:
 
 
 def test_the_picture_is_an_svg_that_needs_nothing_else() -> None:
-    svg = watch.picture(board())
+    svg = drawing.picture(board())
     assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
     assert svg.count("http") == 1
     assert "Operator" in svg
@@ -170,4 +170,4 @@ def test_the_picture_is_an_svg_that_needs_nothing_else() -> None:
     [(-3, "0:00"), (7.9, "0:07"), (750, "12:30"), (3723, "1:02:03"), (360_000, "100:00:00")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert watch.duration(seconds) == text
+    assert drawing.duration(seconds) == text

@@ -23,7 +23,7 @@ from dialer.core.ids import (
     PhoneId,
     TrunkId,
 )
-from dialer.core.values import Agent, AgentCard, AgentState, Call, CallState, Campaign
+from dialer.core.values import Agent, AgentCard, AgentState, Call, CallState, Campaign, Centre
 
 AT = 100.0
 ATTEMPT = AttemptId("a" + "0" * 20)
@@ -40,6 +40,11 @@ _CALL_FACTS: dict[type, dict[str, Any]] = {
     calls.EndAsked: {"why": "operator"},
     ev.ContactHungUp: {"attempt": ATTEMPT, "cause": 16},
 }
+PAUSE_S_MAX = 3600.0
+CENTRE = Centre(pause_s_max=PAUSE_S_MAX)
+_TIMED = (AgentState.ARRIVING, AgentState.WRAP_UP)
+_OF_RUNG_ALONE = (agents.LegUp, agents.PhoneLost, agents.PhoneBusy, agents.PhoneFree)
+_PHONES: dict[type, agents.Phone] = {agents.PhoneLost: "lost", agents.PhoneBusy: "in_use"}
 _AGENT_FACTS: dict[type, dict[str, Any]] = {
     agents.SignInAsked: {"channel": ChannelId("new")},
     agents.PauseAsked: {"reason": "lunch"},
@@ -67,16 +72,17 @@ def agent_table(leg: str) -> str:
     states = [state for state in AgentState if not (leg == "rung" and state is AgentState.ARRIVING)]
     rows = []
     for kind in agents.FACTS:
-        if leg == "parked" and kind is agents.LegUp:
+        if leg == "parked" and kind in _OF_RUNG_ALONE:
             continue
         card = AgentCard(id=AgentId("anna"), phone="101", leg=leg)  # type: ignore[arg-type]
         more = _AGENT_FACTS.get(kind, {})
         if kind is agents.Reserved and leg == "rung":
             more = {**more, "channel": ChannelId("leg"), "ring_s": 15.0}
         cells = []
+        phone = _PHONES.get(kind, "free")
         for state in states:
             agent = _agent(state, leg)
-            after, commands = agents.step(agent, kind(at=AT, **more), card)
+            after, commands = agents.step(agent, kind(at=AT, **more), card, CENTRE, phone)
             cells.append(_cell(after != agent, state, after.state, commands))
         rows.append([f"`{kind.__name__}`", *cells])
     return _table(["fact", *map(str, states)], rows)
@@ -113,6 +119,9 @@ def _agent(state: AgentState, leg: str) -> Agent:
         channel=ChannelId("101") if has_channel else None,
         has_line=has_channel and not is_coming,
         attempt=ATTEMPT if has_call else None,
+        since=AT - PAUSE_S_MAX,
+        reason="break" if state is AgentState.PAUSED else "",
+        deadline=AT if state in _TIMED or (state is AgentState.RESERVED and leg == "rung") else None,
     )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
 
 from dialer.core import events as ev
 from dialer.core.commands import AnyCommand, ClearTimer, Originate, SaveCall, SetTimer
-from dialer.core.ids import AttemptId, CampaignId, LeadId, PhoneId, TrunkId
+from dialer.core.ids import AgentId, AttemptId, CampaignId, LeadId, PhoneId, TrunkId
 from dialer.core.values import Call, CallState, Campaign, Lead, Result, Trunk
 from dialer.engine.identity import Clock
 from dialer.pbx.inbox import Inbox
@@ -95,6 +95,9 @@ class ScriptedFloor:
     def handle(self, event: ev.Event) -> list[AnyCommand]:
         self.seen.append(event)
         return next((commands for one, commands in self._answers if one is event), [])
+
+    def must_note(self, event: ev.Event, commands: list[AnyCommand]) -> bool:
+        return bool(commands) or not isinstance(event, ev.Ticked)
 
     def saw(self, kind: type) -> list[Any]:
         return [event for event in self.seen if isinstance(event, kind)]
@@ -181,12 +184,17 @@ class FakeJournal:
         self.leads = leads or []
         self.failures: list[Exception] = []
         self.asked: list[tuple[CampaignId, int]] = []
+        self.present: tuple[AgentId, ...] = ()
+        self.is_partial = False
 
-    async def fetch_leads(self, campaign: Campaign, limit: int, at: float) -> tuple[list[Lead], bool]:
+    async def fetch_leads(
+        self, campaign: Campaign, limit: int, at: float, present: Collection[AgentId] = ()
+    ) -> tuple[list[Lead], bool, bool]:
         self.asked.append((campaign.id, limit))
+        self.present = tuple(present)
         if self.failures:
             raise self.failures.pop(0)
-        return self.leads, True
+        return self.leads, True, self.is_partial
 
 
 class Box(Inbox[ev.Event]):

@@ -20,7 +20,7 @@ from dialer.engine import api as module
 from dialer.engine.api import Api, listen
 from dialer.engine.loop import NotSaved
 from dialer.engine.process import EmbeddedError
-from dialer.pbx.render import BadSetting
+from dialer.pbx.checks import BadSetting
 from dialer.store.documents import BadFile, Mistake
 from dialer.store.errors import JournalError, StoreError
 from tests.unit.engine.parts import CAMPAIGN, TRUNK, Box, call, clock
@@ -37,6 +37,7 @@ class Engine:
         self.inbox = inbox
         self.not_saved: NotSaved | None = None
         self.saved: list[ev.Event] = []
+        self.decides = True
         self.lag_s = 0.0125
         self.journal_ok = True
         self.events = 7
@@ -44,6 +45,8 @@ class Engine:
 
     async def order(self, event: ev.Event, within_s: float) -> None:
         self.inbox.put(event)
+        if isinstance(event, ev.AgentOrdered) and self.decides:
+            self.floor.handle(event)
         await asyncio.sleep(0)
         if self.not_saved is not None:
             raise self.not_saved
@@ -65,6 +68,7 @@ class House:
         self.engine = Engine(self.floor, self.inbox)
         self.store: list[Campaign] = []
         self.enrolled: list[str] = []
+        self.leads = {LEAD.id: CAMPAIGN.id, LeadId(2): LATER.id}
         self.reloads = 0
         self.enroll_error: Exception | None = None
         self.reload_error: Exception | None = None
@@ -79,6 +83,7 @@ class House:
             clock=clock(),
             reload=self.reload,
             enroll=self.enroll,
+            campaign_of=self.campaign_of,
             pbx_connected=lambda: self.pbx_connected,
             timers_ok=lambda: True,
         )
@@ -96,6 +101,9 @@ class House:
             raise self.enroll_error
         self.enrolled.append(campaign)
         return 3
+
+    async def campaign_of(self, lead: LeadId) -> CampaignId | None:
+        return self.leads.get(lead)
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         async with self.session.request(method, f"http://engine{path}", **options) as answer:
@@ -253,20 +261,111 @@ async def test_a_journal_that_fails_is_said_and_nothing_is_ordered(house):
     assert house.inbox.all == []
 
 
+# -- callbacks and do-not-call ----------------------------------------------------------------
+
+
+async def test_a_callback_is_ordered_and_saved(house):
+    body = {"lead": 1, "due": 2000.5, "agent": "ann"}
+    assert await house.post("/v1/campaigns/spring/callback", json=body) == (
+        200,
+        {"campaign": "spring", **body},
+    )
+    (event,) = house.engine.saved
+    assert isinstance(event, ev.CallbackOrdered)
+    assert (event.campaign, event.lead, event.due, event.agent) == ("spring", 1, 2000.5, "ann")
+    status, answer = await house.post("/v1/campaigns/spring/callback", json={"lead": 1, "due": 3000})
+    assert (status, answer["agent"]) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("spring", {"lead": 1, "due": 2000, "agent": "nobody"}, 404, "no agent 'nobody'"),
+        ("spring", {"lead": 2, "due": 2000}, 404, "'spring' has no lead 2"),
+        ("spring", {"lead": 3, "due": 2000}, 404, "'spring' has no lead 3"),
+        ("nobody", {"lead": 1, "due": 2000}, 404, "no campaign 'nobody'"),
+        ("spring", {"lead": 0, "due": 2000}, 400, "lead"),
+        ("spring", {"lead": 1}, 400, "due"),
+        ("spring", {"lead": 1, "due": -1}, 400, "due"),
+        ("spring", {"lead": 1, "due": 1e300}, 400, "due"),
+        ("spring", {"lead": 1, "due": 2000, "operator": "ann"}, 400, "operator"),
+    ],
+)
+async def test_a_callback_that_cannot_be_is_refused(house, path, body, status, said):
+    found, answer = await house.post(f"/v1/campaigns/{path}/callback", json=body)
+    assert (found, said in answer["error"]) == (status, True), answer
+    assert house.inbox.all == []
+
+
+async def test_changed_do_not_call_lists_become_an_event(house):
+    assert await house.post("/v1/do-not-call-changed") == (200, {})
+    assert [type(event) for event in house.engine.saved] == [ev.DoNotCallChanged]
+
+
 # -- agents ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("order", "body", "reason"),
-    [("ready", None, ""), ("pause", {"reason": "fire drill"}, "fire drill"), ("sign_out", {}, "")],
+    ("order", "body", "reason", "state"),
+    [
+        ("ready", None, "", "ready"),
+        ("pause", {"reason": "fire drill"}, "fire drill", "paused"),
+        ("sign_out", {}, "", "signed_out"),
+    ],
 )
-async def test_an_agent_is_ordered(house, order, body, reason):
-    agents = house.engine.floor.agents
-    agents["ann"] = msgspec.structs.replace(agents["ann"], state=AgentState.READY)
+async def test_an_agent_is_ordered(house, order, body, reason, state):
+    _stands(house, AgentState.READY)
     status, answer = await house.post(f"/v1/agents/ann/{order}", json=body)
-    assert (status, answer) == (200, {"agent": "ann", "order": order})
+    want = {"agent": "ann", "order": order, "when": "now", "state": state, "reason": reason}
+    assert (status, answer) == (200, want)
     (event,) = house.inbox.of(ev.AgentOrdered)
     assert (event.agent, event.order, event.reason) == ("ann", order, reason)
+
+
+def _stands(house: House, state: AgentState, **changes: Any) -> None:
+    agents, ann = house.engine.floor.agents, AgentId("ann")
+    agents[ann] = msgspec.structs.replace(agents[ann], state=state, **changes)
+
+
+@pytest.mark.parametrize("order", ["pause", "sign_out", "ready"])
+async def test_an_order_during_a_call_is_said_to_take_effect_later(house, order):
+    _stands(house, AgentState.ON_CALL)
+    status, answer = await house.post(f"/v1/agents/ann/{order}")
+    assert (status, answer["when"], answer["state"]) == (200, "later", "on_call")
+
+
+async def test_who_is_made_ready_while_the_phone_is_in_use_is_so_later(house):
+    floor = house.engine.floor
+    floor.handle(ev.AgentApplied(at=1.0, agent=AgentCard(id=AgentId("ann"), phone="101", leg="rung")))
+    floor.handle(ev.PhoneUsed(at=1.0, phone="101", is_in_use=True))
+    _stands(house, AgentState.PAUSED, reason="lunch")
+    status, answer = await house.post("/v1/agents/ann/ready")
+    assert (status, answer["when"], answer["reason"]) == (200, "later", "phone_in_use")
+
+
+async def test_who_cannot_be_rung_is_not_made_ready(house):
+    floor = house.engine.floor
+    floor.handle(ev.AgentApplied(at=1.0, agent=AgentCard(id=AgentId("ann"), phone="101", leg="rung")))
+    floor.handle(ev.PhoneChanged(at=1.0, phone="101", is_registered=False))
+    _stands(house, AgentState.PAUSED, reason="phone_lost")
+    status, answer = await house.post("/v1/agents/ann/ready")
+    assert (status, "not registered" in answer["error"]) == (409, True)
+    assert house.inbox.all == []
+
+
+@pytest.mark.parametrize("order", ["pause", "ready"])
+async def test_an_order_that_came_too_late_is_not_said_to_be_done(house, order):
+    _stands(house, AgentState.PAUSED if order == "ready" else AgentState.READY)
+    house.engine.decides = False
+    status, answer = await house.post(f"/v1/agents/ann/{order}")
+    assert (status, "changed nothing" in answer["error"]) == (409, True)
+
+
+async def test_a_pause_has_no_reason_that_ends_by_itself(house):
+    _stands(house, AgentState.READY)
+    status, answer = await house.post("/v1/agents/ann/pause", json={"reason": "no_answer"})
+    assert (status, "no_answer" in answer["error"]) == (400, True)
+    assert house.inbox.all == []
 
 
 @pytest.mark.parametrize("order", ["ready", "pause"])
@@ -313,7 +412,9 @@ async def test_what_cannot_be_applied_says_why(house, error, expected):
     assert house.inbox.all == []
 
 
-@pytest.mark.parametrize("path", ["/v1/campaigns/spring/start", "/v1/agents/ann/sign_out"])
+@pytest.mark.parametrize(
+    "path", ["/v1/campaigns/spring/start", "/v1/agents/ann/sign_out", "/v1/do-not-call-changed"]
+)
 async def test_an_order_is_acknowledged_only_when_it_is_saved(house, path):
     assert (await house.post(path))[0] == 200
     assert house.engine.saved == house.inbox.all

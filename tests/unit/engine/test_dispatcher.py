@@ -41,7 +41,6 @@ from tests.unit.engine.parts import (
     FakeTimers,
     attempt,
     call,
-    clock,
     dialing,
     until,
 )
@@ -57,13 +56,14 @@ class Rig:
         self.journal = FakeJournal()
         self.timers = FakeTimers()
         self.campaigns = {CAMPAIGN.id: CAMPAIGN}
+        self.now = AT
         self.dispatcher = Dispatcher(
             ari=self.ari,  # type: ignore[arg-type]
             inbox=self.inbox,
             journal=self.journal,  # type: ignore[arg-type]
             timers=self.timers,  # type: ignore[arg-type]
             recordings=folder,
-            clock=clock(),
+            clock=lambda: self.now,  # type: ignore[arg-type]
             trunk={TRUNK.id: TRUNK}.get,
             campaign=lambda name: self.campaigns.get(name),
         )
@@ -119,12 +119,19 @@ async def test_what_concerns_a_person_goes_in_the_order_of_that_persons_channel(
     one = attempt(1)
     rig.do(JoinAgent(attempt=one, agent=AgentId("ann"), bridge=line_bridge(LINE)))
     rig.do(SendToLastWord(attempt=one), HangUp(channel=ChannelId(one)))
-    await until(lambda: rig.ari.began)
+    await until(lambda: len(rig.ari.began) == 2)
     await asyncio.sleep(0)
-    assert len(rig.ari.began) == 1
+    assert rig.ari.began == [
+        f"POST /channels/{one}/variable",
+        f"POST /bridges/{line_bridge(LINE)}/addChannel",
+    ]
     free.set()
     await rig.idle()
-    assert rig.ari.done[1:] == [f"POST /channels/{one}/continue", f"DELETE /channels/{one}"]
+    assert rig.ari.done[2:] == [
+        f"DELETE /playbacks/wait-{one}",
+        f"POST /channels/{one}/continue",
+        f"DELETE /channels/{one}",
+    ]
 
 
 async def test_channels_do_not_wait_for_each_other(rig):
@@ -211,6 +218,26 @@ async def test_a_hang_up_waits_for_the_originate_that_is_on_its_way(rig):
     assert rig.ari.done == ["POST /channels", f"DELETE /channels/{attempt(1)}"]
 
 
+async def test_an_originate_that_is_late_is_not_sent(rig):
+    """The machine slept: in what hour it wakes up, nobody has asked."""
+    rig.now = AT + module.ORIGINATE_LATE_S - 0.1
+    rig.do(*dialing(1))
+    await rig.idle()
+    rig.now = AT + module.ORIGINATE_LATE_S + 0.1
+    rig.do(*dialing(2))
+    await rig.idle()
+    assert rig.ari.began == ["POST /channels"]
+    (told,) = rig.inbox.of(ev.OriginateRefused)
+    assert (told.attempt, told.was_sent) == (attempt(2), False)
+    assert "5.1 s late" in told.reason
+
+
+async def test_a_join_that_asterisk_has_done_is_told_though_its_event_may_be_late(rig):
+    rig.do(JoinAgent(attempt=attempt(1), agent=AgentId("ann"), bridge=line_bridge(LINE)))
+    await rig.idle()
+    assert rig.inbox.all == [ev.Connected(at=AT, attempt=attempt(1), bridge=line_bridge(LINE))]
+
+
 # -- refusals -----------------------------------------------------------------------------
 
 
@@ -294,10 +321,12 @@ def lead(number: int) -> Lead:
 
 async def test_leads_come_with_the_ids_of_their_next_attempts(rig):
     rig.journal.leads = [lead(1), lead(2)]
-    rig.do(FetchLeads(campaign=CAMPAIGN.id, limit=7, ask=5))
+    rig.journal.is_partial = True
+    rig.do(FetchLeads(campaign=CAMPAIGN.id, limit=7, ask=5, present=(AgentId("ann"),)))
     await until(lambda: rig.inbox.all)
     (answer,) = rig.inbox.of(ev.LeadsFetched)
     assert (answer.campaign, answer.ask, answer.unfinished) == (CAMPAIGN.id, 5, True)
+    assert (answer.is_partial, rig.journal.present) == (True, ("ann",))
     assert [one.lead for one in answer.leads] == rig.journal.leads
     ids = [one.attempt for one in answer.leads]
     assert all(is_attempt(one) for one in ids)

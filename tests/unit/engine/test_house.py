@@ -8,8 +8,12 @@ from typing import Any, cast
 
 import pytest
 
+from dialer.core import events as ev
+from dialer.core.values import Caps, Centre
 from dialer.engine import house
 from dialer.engine.process import EmbeddedError
+from dialer.office.setup import make_home
+from dialer.store.journal import Journal
 
 
 class Server:
@@ -66,3 +70,22 @@ async def test_a_failed_engine_leaves_the_conversations_alone(
     one._stack.push_async_exit(one._stopping(cast("Any", server)))
     await one._stop(failure)
     assert server.stops == stops
+
+
+async def test_a_reload_reads_the_centres_rules_from_their_file(tmp_path, monkeypatch):
+    """And keeps them in the journal, where the guard reads them."""
+    home = tmp_path / "home"
+    make_home(home)
+    one = house.House(home)
+
+    async def decided() -> None:
+        pass
+
+    monkeypatch.setattr(one, "_decided", decided)
+    async with await Journal.open(home / "journal.sqlite3") as one.journal:
+        file = home / "obzvon.toml"
+        file.write_text(file.read_text().replace("[caps]", "[caps]\nnumber_per_day = 2"))
+        await one.reload()
+        (told,) = [event for event in await one.inbox.get_batch(9) if isinstance(event, ev.CentreApplied)]
+        assert told.centre == Centre(caps=Caps(number_per_day=2))
+        assert (await one.journal.load()).centre == told.centre

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from dialer.core.commands import (
     HangUp,
     JoinAgent,
     Originate,
+    RingAgent,
     SaveAgent,
     SaveCall,
     SaveLead,
@@ -29,6 +31,7 @@ from dialer.engine import loop
 from dialer.engine.house import House
 from dialer.engine.loop import Engine, NotSaved
 from dialer.office.setup import make_home
+from dialer.store import dnc
 from dialer.store.connect import BUSY_S
 from dialer.store.errors import JournalError
 from dialer.store.journal import Journal
@@ -80,6 +83,13 @@ class Rig:
     def events(self) -> list[str]:
         sql = "SELECT name FROM events WHERE kind = 'event' ORDER BY id"
         return [name for (name,) in self.rows(sql)]
+
+    def left_out(self) -> list[tuple[str | None, list[str]]]:
+        """What was noted as left out: of which call alone, and the commands."""
+        bodies = [
+            json.loads(body) for (body,) in self.rows("SELECT body FROM events WHERE kind = 'left_out'")
+        ]
+        return [(one["attempt"], [command["type"] for command in one["commands"]]) for one in bodies]
 
     def states(self) -> dict[str, str]:
         return dict(self.rows("SELECT attempt, state FROM attempts"))
@@ -391,6 +401,41 @@ async def test_of_one_decision_only_the_guilty_call_is_left_out(rig):
     assert rig.engine.journal_ok
 
 
+async def test_a_call_that_must_not_be_placed_is_refused_under_the_rules_name(rig):
+    """And the operator who was to have it is not rung."""
+    await rig.journal.run(lambda db: dnc.add(db, "+7916*", at=1.0))
+    await rig.journal.run(
+        lambda db: db.execute("UPDATE phones SET number = '+442070000002' WHERE id = 3").fetchall()
+    )
+    second = msgspec.structs.replace(call(2), number="+442070000002")
+    ring = RingAgent(
+        agent=AgentId("ann"),
+        phone="101",
+        channel=ChannelId("leg"),
+        attempt=attempt(1),
+        number="+7",
+        ring_s=9.0,
+    )
+    _, *rest = dialing(2)
+    await rig.decide(rig.tick(1.0, *dialing(1), ring, SaveCall(call=second), *rest))
+    assert rig.states() == {attempt(2): "dialing"}
+    assert [one.attempt for one in rig.acts.of(Originate)] == [attempt(2)]
+    assert rig.acts.of(RingAgent) == []
+    refusals = [(one.attempt, one.reason, one.was_sent) for one in rig.inbox.of(ev.OriginateRefused)]
+    assert refusals == [(attempt(1), "blocked", False)]
+    assert rig.engine.journal_ok
+
+
+async def test_one_forbidden_call_does_not_take_the_whole_batch_apart(rig):
+    """Each part would be a transaction of its own, and a flush to the disk, while people wait."""
+    await rig.journal.run(lambda db: dnc.add(db, call(5).number, at=1.0))
+    before = rig.engine.transactions
+    await rig.decide(*(rig.tick(float(serial), *dialing(serial)) for serial in range(1, 10)))
+    assert sorted(rig.states()) == [attempt(serial) for serial in (1, 2, 3, 4, 6, 7, 8, 9)]
+    assert [one.reason for one in rig.inbox.of(ev.OriginateRefused)] == ["do_not_call"]
+    assert rig.engine.transactions - before <= 8
+
+
 async def test_what_an_event_led_to_is_left_out_with_the_calls_it_allowed(rig):
     """They follow from what the journal does not know."""
     hung_up = ev.ContactHungUp(at=2.0, attempt=attempt(1), cause=17)
@@ -398,7 +443,8 @@ async def test_what_an_event_led_to_is_left_out_with_the_calls_it_allowed(rig):
     assert rig.states() == {}
     assert [one.attempt for one in rig.inbox.of(ev.OriginateRefused)] == [attempt(2), attempt(3)]
     assert rig.acts.of(Originate) == []
-    assert rig.events() == []
+    assert rig.events() == ["ContactHungUp"]
+    assert rig.left_out() == [(None, ["Originate", "Originate"])]
 
 
 async def test_a_guilty_call_among_what_waits_is_left_out_alone_as_well(rig):
@@ -440,7 +486,8 @@ async def test_a_guilty_decision_among_those_that_wait_is_left_out_as_well(rig):
     await rig.decide(rig.tick(1.0, UNKNOWN_LEAD), rig.tick(2.0, SaveCall(call=call(1))))
     await rig.journal.pretend_full(False)
     await rig.decide(ev.PbxDisconnected(at=3.0))
-    assert rig.events() == ["Ticked", "PbxDisconnected"]
+    assert rig.events() == ["Ticked", "Ticked", "PbxDisconnected"]
+    assert rig.left_out() == [(None, [])]
     assert rig.states() == {attempt(1): "dialing"}
     assert rig.engine.journal_ok
 
@@ -452,11 +499,14 @@ class FullAfter:
         self._journal = journal
         self._saves = saves
 
-    async def save(self, events: Any, commands: Any = ()) -> None:
-        await self._journal.save(events, commands)
+    async def save(self, events: Any, commands: Any = (), notes: Any = None) -> None:
+        await self._journal.save(events, commands, notes)
         self._saves -= 1
         if not self._saves:
             await self._journal.pretend_full()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
 
 
 async def test_a_disk_that_fills_up_between_two_saves_writes_nothing_twice(journal, reader):
@@ -470,7 +520,8 @@ async def test_a_disk_that_fills_up_between_two_saves_writes_nothing_twice(journ
     assert not rig.engine.journal_ok
     await journal.pretend_full(False)
     await rig.decide(ev.Ticked(at=4.0))
-    assert rig.events() == ["PbxDisconnected", "Ticked"]
+    assert rig.events() == ["PbxDisconnected", "Ticked", "Ticked"]
+    assert rig.left_out() == [(None, [])]
     assert rig.states() == {attempt(1): "dialing", attempt(3): "dialing"}
 
 
@@ -486,6 +537,7 @@ async def test_a_disk_that_fills_up_between_two_parts_writes_nothing_twice(journ
     await rig.decide(ev.Ticked(at=3.0))
     assert rig.states() == {attempt(1): "dialing", attempt(2): "ended", attempt(3): "dialing"}
     assert rig.events() == ["Ticked", "ContactHungUp"]
+    assert rig.left_out() == [(attempt(101), ["SetTimer", "Originate"])]
     assert rig.shelf.finished == [ended(2)]
     assert len(rig.inbox.of(ev.OriginateRefused)) == 2
 
@@ -513,6 +565,27 @@ async def test_events_that_waited_long_are_told_first_and_so_is_the_catching_up(
         rig.inbox.put(ev.PbxDisconnected(at=2.0))
         await until(lambda: len(rig.floor.saw(ev.EventsLagged)) == 2)
     assert not rig.floor.saw(ev.EventsLagged)[1].is_late
+
+
+async def test_an_engine_that_stood_still_is_late_until_it_has_heard_what_happened_meanwhile(
+    rig, monkeypatch
+):
+    """The machine slept, say: what waits in the sockets is not in the inbox yet, but deadlines pass at once."""
+    now = 100.0
+    rig.engine._clock = lambda: now
+    monkeypatch.setattr(loop, "TICK_S", 0.01)
+    async with rig.running():
+        await until(lambda: rig.floor.saw(ev.Ticked))
+        now += loop.TICK_S + loop.STOOD_STILL_S + 10.0
+        await until(lambda: rig.floor.saw(ev.EventsLagged))
+        (late,) = rig.floor.saw(ev.EventsLagged)
+        first = next(one for one in rig.floor.saw(ev.Ticked) if one.at == now)
+        assert late.is_late
+        assert rig.floor.seen.index(late) < rig.floor.seen.index(first)
+        await until(lambda: len(rig.floor.saw(ev.EventsLagged)) == 2)
+        assert not rig.floor.saw(ev.EventsLagged)[1].is_late
+        heard = [one for one in rig.floor.saw(ev.Ticked) if one.at == now]
+        assert len(heard) > 1, "it hears for a while before it believes that it has caught up"
 
 
 async def test_a_little_waiting_is_not_lag_and_late_ends_only_when_it_is_caught_up(

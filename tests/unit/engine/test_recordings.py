@@ -347,6 +347,21 @@ async def test_what_an_engine_that_died_left_behind_is_finished(recordings, inbo
     assert len(list(tmp_path.glob("*/*.raw"))) == 4
 
 
+async def test_a_recording_that_never_appeared_is_missed_by_the_next_engine_too(
+    recordings, inbox, tmp_path, monkeypatch
+):
+    """One call was over when the engine died, one is live, and one was never answered."""
+    monkeypatch.setattr(module, "PATIENCE_S", 0.0)
+    over, live, unanswered = ended(1), ended(2), ended(3, answered_at=None)
+    await recordings.left_over([live.attempt, unanswered.attempt], of(), [over, live, unanswered])
+    await recordings.drain()
+    assert [one.attempt for one in inbox.of(ev.RecordingMissing)] == [over.attempt]
+    recordings.finish(live)
+    recordings.finish(unanswered)
+    await recordings.drain()
+    assert [one.attempt for one in inbox.of(ev.RecordingMissing)] == [over.attempt, live.attempt]
+
+
 async def test_a_crash_between_the_file_and_the_journal_gives_the_same_result_again(
     recordings, inbox, tmp_path
 ):

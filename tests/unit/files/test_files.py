@@ -10,12 +10,25 @@ import msgspec
 import pytest
 
 from dialer.core.ids import AttemptId, CampaignId, TrunkId
-from dialer.core.rules import DEFAULT_RETRY
-from dialer.core.values import Campaign, OperatorResult, Result, RetryRule, Trunk
-from dialer.pbx import render, wire
+from dialer.core.results import DEFAULT_RETRY
+from dialer.core.values import (
+    CallingHours,
+    Campaign,
+    Caps,
+    Centre,
+    DayHours,
+    HoursException,
+    OperatorResult,
+    Owners,
+    Result,
+    RetryRule,
+    Trunk,
+)
+from dialer.pbx import checks, wire
 from dialer.pbx.errors import Unsendable
 from dialer.store import documents, files
 from dialer.store.files import BadFile
+from dialer.store.hourtext import SAFE
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "files"
 KINDS = ("system", "trunk", "campaign", "secrets")
@@ -73,7 +86,29 @@ def test_a_full_campaign_is_understood(tmp_path: Path) -> None:
         ring_agent="at_ring",
         ring_s=25.0,
         wait_s=1.5,
+        no_agent="hold",
+        hold_s=45.0,
+        wrap_up="card",
         wrap_up_s=30.0,
+        wrap_up_s_max=240.0,
+        hours=CallingHours(
+            kinds={
+                **SAFE.kinds,
+                "work": (
+                    DayHours(days=(0, 1, 2, 3), stretches=((540, 750), (840, 1080))),
+                    DayHours(days=(4,), stretches=((540, 1020),)),
+                ),
+                "fax": (),
+            },
+            holidays=("2026-11-04", "2027-01-01"),
+            exceptions=(
+                HoursException(date="2026-12-31", stretches=((540, 780),), kinds=("work", "mobile")),
+                HoursException(date="2027-01-02"),
+            ),
+            unknown_zone="Europe/Moscow",
+        ),
+        caps=Caps(number_per_day=2, contact_per_24h=4, gap_s=1800.0),
+        owners=Owners(hold_s=7200.0, away="wait", wait_s=86400.0),
         agent_ring_s=12.0,
         attempts=4,
         attempts_per_contact=9,
@@ -81,13 +116,31 @@ def test_a_full_campaign_is_understood(tmp_path: Path) -> None:
         retry={
             Result.BUSY: RetryRule(attempts=3, again_s=240.0, phone="same"),
             Result.DECLINED: RetryRule(attempts=1, again_s=None, phone="next"),
+            Result.NO_ANSWER: RetryRule(
+                attempts=5, again_s=600.0, growth=3.0, again_s_max=86400.0, phone="next", other_s=0.0
+            ),
+            Result.MACHINE: RetryRule(
+                attempts=2, again_s=3600.0, phone="next", counts=False, is_contact=True
+            ),
+            Result.FAILED: RetryRule(attempts=100, again_s=30.0, phone="same", counts=False),
         },
         results=(
             OperatorResult(code="1", name="order", title="Заказ"),
-            OperatorResult(code="2", name="later", title="Перезвонить", again_s=86400.0),
+            OperatorResult(
+                code="2",
+                name="later",
+                title="Перезвонить",
+                again_s=86400.0,
+                growth=2.0,
+                again_s_max=604800.0 * 2,
+                phone="next",
+                other_s=60.0,
+                counts=False,
+            ),
             OperatorResult(
                 code="3", name="wrong", title="Не тот человек", is_contact=False, is_bad_number=True
             ),
+            OperatorResult(code="4", name="no_more", title="Не звонить", is_do_not_call=True),
         ),
         pause_reasons={"1": "tea", "2": "lunch"},
         record=False,
@@ -113,6 +166,9 @@ def test_a_full_trunk_and_settings_are_understood(tmp_path: Path) -> None:
     assert isinstance(settings, files.SystemSettings)
     assert settings.asterisk.url == "http://127.0.0.1:8088/ari"
     assert settings.recordings_folder == Path("/srv/recordings")
+    assert settings.centre == Centre(
+        caps=Caps(number_per_24h=3, gap_s=600.0), pause_s_max=1800.0, missed_max=2, missed_rest_s=60.0
+    )
     least = read(DATA / "good" / "system-least.toml", tmp_path)
     assert isinstance(least, files.SystemSettings)
     assert least == files.SystemSettings(home=tmp_path.resolve())
@@ -162,10 +218,16 @@ def test_schema_of_settings_and_struct_agree(part: str, kind: type[msgspec.Struc
     assert {key: one["default"] for key, one in properties.items()} == defaults(kind)
 
 
+def part_defaults(schema: str, table: str) -> dict[str, object]:
+    """Default of each key of a table of a file."""
+    properties = documents.schema(schema)["properties"][table]["properties"]
+    return {key: one.get("default") for key, one in properties.items()}
+
+
 def test_schemas_and_structs_agree() -> None:
     system = defaults(files.SystemSettings)
-    del system["home"]
-    assert set(documents.schema("system")["properties"]) == set(system)
+    del system["home"], system["centre"]
+    assert set(documents.schema("system")["properties"]) == {*system, "caps", "agents"}
     for key in ("region", "language", "log_level"):
         assert documents.schema("system")["properties"][key]["default"] == system[key]
     trunk = documents.schema("trunk")["properties"]
@@ -173,7 +235,17 @@ def test_schemas_and_structs_agree() -> None:
     found = {
         field: part.get("default") for _, field, part in files.campaign_fields(documents.schema("campaign"))
     }
-    assert found == defaults(Campaign)
+    # A table that is a value of its own may be left out; hours that are left out are the safe ones.
+    for field in ("caps", "owners", "hours"):
+        assert found.pop(field) == {}
+    values = defaults(Campaign)
+    assert values.pop("hours") is None
+    for field, kind in (("caps", Caps), ("owners", Owners)):
+        assert values.pop(field) == part_defaults("campaign", field) == defaults(kind)
+    assert found == values
+    centre = defaults(Centre)
+    assert centre.pop("caps") == part_defaults("system", "caps")
+    assert centre == part_defaults("system", "agents")
     overrides = defaults(files.Secrets)
     del overrides["overrides"]
     secrets = documents.schema("secrets")["properties"]
@@ -185,8 +257,13 @@ def test_campaign_parts_agree() -> None:
     assert set(parts["properties"]["retry"]["properties"]) == {result.value for result in DEFAULT_RETRY}
     assert set(parts["$defs"]["retry_rule"]["properties"]) == set(RetryRule.__struct_fields__)
     codecs = documents.schema("trunk")["properties"]["codecs"]
-    assert tuple(codecs["items"]["enum"]) == render.CODECS
+    assert tuple(codecs["items"]["enum"]) == checks.CODECS
     assert set(parts["$defs"]["operator_result"]["properties"]) == set(OperatorResult.__struct_fields__)
+    assert set(parts["$defs"]["hours_exception"]["properties"]) == {"date", "hours", "kinds"}
+    assert set(parts["properties"]["hours"]["properties"]) == {*CallingHours.__struct_fields__, "any_time"}
+    for name in ("growth", "again_s_max", "counts", "phone", "is_do_not_call"):
+        told = parts["$defs"]["operator_result"]["properties"][name]["default"]
+        assert told == defaults(OperatorResult)[name], name
 
 
 def test_every_key_is_described_and_no_table_takes_unknown_keys() -> None:

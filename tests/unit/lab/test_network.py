@@ -32,7 +32,7 @@ def test_a_conversation_is_read():
     assert (call.caller_id, call.mark_hz) == ("74950000000", 800)
     assert (call.invited_at, call.rang_at, call.answered_at) == (10.0, 10.1, 12.5)
     assert (call.ended_at, call.ended_by, call.status) == (15.0, "person", 200)
-    assert call.results == {Result.TALKED, Result.ABANDONED}
+    assert call.results == {Result.TALKED, Result.ABANDONED, Result.HUNG_UP}
 
 
 @pytest.mark.parametrize(

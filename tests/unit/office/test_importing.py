@@ -236,7 +236,7 @@ def test_a_field_beyond_all_measure_costs_its_own_row(db: sqlite3.Connection, wr
         ),
         (b"a,b\n1,2\n", ("phone=c",), r"line 1: there is no column 'c'.*'a', 'b'"),
         (b"a,b\n1,2\n", ("phone=#3",), "there is no column '#3'"),
-        (b"a,b\n1,2\n", ("fax=a",), "name=, id=, phone=, phone:KIND=, field:NAME= and ignore= are allowed"),
+        (b"a,b\n1,2\n", ("fax=a",), "phone:KIND=, timezone=, field:NAME= and ignore= are allowed"),
         (b"a,b\n1,2\n", ("phone",), "are allowed"),
         (b"a,b\n1,2\n", ("phone:Big Kind=a",), "no kind of phone"),
         (b"89161234567,Ann\n", (), r"line 1 holds a phone number.*--map phone=#1"),
@@ -257,6 +257,31 @@ def test_no_file_no_encoding_no_name(db: sqlite3.Connection, write: Write, tmp_p
         import_file(db, write(HEAD), "people", region="RU", encoding="klingon")
     with pytest.raises(Conflict, match="cannot name a list"):
         import_file(db, write(HEAD), "Все люди", region="RU")
+
+
+@pytest.mark.parametrize("head", ["timezone", "Time zone", "tz", "Часовой пояс", "时区"])
+def test_a_time_zone_is_read_and_an_unknown_one_names_its_neighbours(
+    db: sqlite3.Connection, write: Write, head: str
+) -> None:
+    text = "phone,{}\n89161234567,asia/omsk\n89161234568,\n89161234569,Europe/Moskow\n89161234560,America/New York\n"
+    outcome = import_file(db, write(text.format(head)), "people", region="RU")
+    assert db.execute("SELECT zone FROM contacts ORDER BY id").fetchall() == [
+        ("Asia/Omsk",),
+        ("",),
+        ("America/New_York",),
+    ]
+    [rejected] = rejects(outcome)
+    assert rejected["reject_reason"].startswith(
+        f"{head}: there is no time zone 'Europe/Moskow' (near to it: Europe/Moscow, "
+    )
+    assert (rejected[head], rejected["reject_line"]) == ("Europe/Moskow", "4")
+
+
+def test_which_column_is_the_time_zone_can_be_said(db: sqlite3.Connection, write: Write) -> None:
+    path = write("phone,tz,where\n89161234567,not this,Asia/Omsk\n")
+    import_file(db, path, "people", region="RU", mapping=("timezone=where",))
+    assert people(db) == [("", "main +79161234567", {"tz": "not this"})]
+    assert db.execute("SELECT zone FROM contacts").fetchone() == ("Asia/Omsk",)
 
 
 def test_columns_can_be_given(db: sqlite3.Connection, write: Write) -> None:
@@ -281,6 +306,7 @@ def test_a_preview_writes_nothing(write: Write, tmp_path: Path) -> None:
         "name": "Иванов Пётр",
         "id": "",
         "phones": "mobile +79161234567",
+        "timezone": "",
         "fields": {"Город": "Тверь"},
     }
     assert [row["taken_for"] for row in seen.columns.as_rows()] == [

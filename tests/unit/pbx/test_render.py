@@ -10,15 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.core.values import Trunk
-from dialer.pbx.render import (
-    BadSetting,
-    PhoneLine,
-    TrunkLine,
-    conf_value,
-    files_folder,
-    render_asterisk,
-    render_lines,
-)
+from dialer.pbx.checks import BadSetting, conf_value
+from dialer.pbx.render import PhoneLine, TrunkLine, files_folder, render_asterisk, render_lines
 
 
 @pytest.fixture
@@ -93,6 +86,26 @@ def test_it_may_be_rendered_again(tmp_path, install):
     assert (tmp_path / "a" / "db" / "astdb.sqlite3").read_text() == "kept"
 
 
+def played(conf: Path) -> str:
+    return section(conf.parent / "musiconhold.conf")["directory"]
+
+
+def section(path: Path) -> dict[str, str]:
+    return read_sections(path.read_text())[0][1]
+
+
+def test_who_is_held_hears_the_customers_music_or_our_own(tmp_path, install):
+    music, own = tmp_path / "music", tmp_path / "a" / "moh"
+    assert played(render(tmp_path / "a", install)) == str(own)
+    assert played(render(tmp_path / "a", install, music=music)) == str(own), "there is no such folder"
+    music.mkdir()
+    (music / "readme.txt").write_text("put your music here")
+    assert played(render(tmp_path / "a", install, music=music)) == str(own), "nor any music in it"
+    (music / "waltz.wav").write_bytes(b"")
+    assert played(render(tmp_path / "a", install, music=music)) == str(music)
+    assert [one.name for one in own.iterdir()] == ["bells.wav"]
+
+
 def test_loopback_unless_told_otherwise(tmp_path, install):
     lines = {"trunks": [TrunkLine(trunk=trunk())], "phones": [PhoneLine(extension="101", secret="s")]}
     etc = render(tmp_path / "a", install, **lines).parent
@@ -135,6 +148,20 @@ def test_a_carrier_that_fell_silent_is_hung_up_and_a_silent_phone_is_not(tmp_pat
     assert 0 < int(carrier["rtp_timeout"]) < int(carrier["rtp_timeout_hold"])
     phone = section_of(etc / "pjsip_phones.conf", "101", "endpoint")
     assert not {"rtp_timeout", "rtp_timeout_hold"} & set(phone)
+
+
+def test_a_phone_that_is_gone_is_noticed(tmp_path, install):
+    """Between calls by a question every 20 s, on a parked line by session timers: both are silent otherwise."""
+    phones = [PhoneLine(extension="101", secret="s")]
+    path = render(tmp_path / "a", install, phones=phones).parent / "pjsip_phones.conf"
+    assert section_of(path, "101", "aor")["qualify_frequency"] == "20"
+    endpoint = section_of(path, "101", "endpoint")
+    assert (endpoint["timers"], endpoint["timers_sess_expires"]) == ("always", "90")
+    path = (
+        render(tmp_path / "b", install, phones=phones, phone_options_interval_s=0).parent
+        / "pjsip_phones.conf"
+    )
+    assert section_of(path, "101", "aor")["qualify_frequency"] == "0"
 
 
 def test_a_trunk_with_everything(tmp_path, install):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.core import commands as c
 from dialer.core import events as e
-from dialer.core.ids import AgentId, AttemptId, BridgeId, CampaignId, ChannelId, TrunkId
+from dialer.core.ids import AgentId, AttemptId, BridgeId, CampaignId, ChannelId, TrunkId, leg_of
 from dialer.core.values import Trunk
 from dialer.pbx import frames as f
 from dialer.pbx import wire
@@ -24,6 +25,7 @@ from dialer.pbx.errors import (
     ServerFault,
     Unsendable,
 )
+from dialer.pbx.phones import PhoneNews
 
 A = AttemptId("a" + "0" * 20)
 LINE = ChannelId("1763763201.12")
@@ -146,6 +148,40 @@ def test_reachability_means_events(technology, resource, status, event):
     assert wire.to_event(frame, AT) == event
 
 
+@pytest.mark.parametrize(
+    ("resource", "channels", "event"),
+    [
+        ("101", ["1763763201.12"], e.PhoneUsed(at=AT, phone="101", is_in_use=True)),
+        ("101", [], e.PhoneUsed(at=AT, phone="101", is_in_use=False)),
+        ("101", [leg_of(A, AgentId("ann"))], e.PhoneUsed(at=AT, phone="101", is_in_use=False)),
+        (
+            "101",
+            [leg_of(A, AgentId("ann")), "1763763201.12"],
+            e.PhoneUsed(at=AT, phone="101", is_in_use=True),
+        ),
+        ("trunk-lab", [A], None),
+        ("obzvon-nobody", ["1763763201.12"], None),
+    ],
+)
+def test_a_phone_is_in_use_by_what_is_not_our_leg(resource, channels, event):
+    endpoint = f.Endpoint(technology="PJSIP", resource=resource, state="online", channel_ids=tuple(channels))
+    assert wire.to_event(f.EndpointStateChange(endpoint=endpoint), AT) == event
+    assert wire.phone_use(msgspec.structs.replace(endpoint, technology="IAX2"), AT) is None
+
+
+def test_only_news_of_a_phones_use_is_told():
+    news = PhoneNews()
+    told = [
+        (phone, is_in_use)
+        for phone, is_in_use in [("101", False), ("101", True), ("102", True), ("101", True), ("101", False)]
+        if news.is_news(e.PhoneUsed(at=AT, phone=phone, is_in_use=is_in_use))
+    ]
+    assert told == [("101", True), ("102", True), ("101", False)]
+    changed = e.PhoneChanged(at=AT, phone="101", is_registered=True)
+    assert news.is_news(changed)
+    assert news.is_news(changed), "of a registration every word is passed on"
+
+
 def test_an_unknown_state_of_an_endpoint_says_nothing():
     endpoint = f.Endpoint(technology="PJSIP", resource="trunk-lab", state="unknown")
     assert wire.endpoint_event(endpoint, AT) is None
@@ -168,7 +204,11 @@ def test_an_originate():
             "priority": 1,
             "timeout": 50,
             "callerId": "+442079460000",
-            "variables": {"OBZVON_ATTEMPT": A, "OBZVON_RECORD": f"/srv/obzvon/recordings/2025-01-31/{A}.raw"},
+            "variables": {
+                "OBZVON_ATTEMPT": A,
+                "OBZVON_RECORD": f"/srv/obzvon/recordings/2025-01-31/{A}.raw",
+                "OBZVON_WAIT": "",
+            },
         },
     )
 
@@ -287,13 +327,6 @@ def test_an_agents_line():
 @pytest.mark.parametrize(
     ("command", "method", "path", "json", "fine"),
     [
-        (
-            JOIN,
-            "POST",
-            f"/bridges/{BRIDGE}/addChannel",
-            {"channel": A, "inhibitConnectedLineUpdates": True},
-            (),
-        ),
         (c.HangUp(channel=LINE), "DELETE", f"/channels/{LINE}", None, (404,)),
         (c.CloseLine(bridge=BRIDGE), "DELETE", f"/bridges/{BRIDGE}", None, (404,)),
         (
@@ -310,18 +343,88 @@ def test_an_agents_line():
             {"context": "obzvon-tell", "extension": "result_saved", "priority": 1},
             (),
         ),
-        (
-            c.SendToLastWord(attempt=A),
-            "POST",
-            f"/channels/{A}/continue",
-            {"context": "obzvon-last-word", "extension": "s", "priority": 1},
-            (),
-        ),
     ],
 )
 def test_commands_of_one_request(command, method, path, json, fine):
     (request,) = requests(command)
     assert request == wire.Request(method=method, path=path, json=json, fine=fine)
+
+
+LIMIT_OFF = wire.Request(
+    method="POST", path=f"/channels/{A}/variable", json={"variable": "TIMEOUT(absolute)", "value": "0"}
+)
+STOP_TELLING = wire.Request(method="DELETE", path=f"/playbacks/wait-{A}", fine=(404,))
+ADD = wire.Request(
+    method="POST",
+    path=f"/bridges/{BRIDGE}/addChannel",
+    json={"channel": A, "inhibitConnectedLineUpdates": True},
+)
+
+
+def test_the_limit_of_waiting_is_taken_away_before_the_join_and_never_after():
+    assert requests(JOIN) == (LIMIT_OFF, ADD)
+
+
+def test_who_is_held_may_be_listening_and_is_joined_at_once_all_the_same():
+    assert requests(changed(JOIN, is_held=True)) == (STOP_TELLING, LIMIT_OFF, ADD)
+
+
+def test_a_person_is_told_one_thing_at_a_time():
+    say = {"media": ["sound:pls-hold-while-try"]}
+    tell = wire.Request(method="POST", path=f"/channels/{A}/play/wait-{A}", json=say)
+    assert requests(c.AnnounceWait(attempt=A)) == (STOP_TELLING, tell)
+
+
+def test_the_last_word_waits_for_nothing_that_is_being_told():
+    on = {"context": "obzvon-last-word", "extension": "s", "priority": 1}
+    go = wire.Request(method="POST", path=f"/channels/{A}/continue", json=on)
+    assert requests(c.SendToLastWord(attempt=A)) == (STOP_TELLING, go)
+
+
+def test_a_person_is_held():
+    hold = c.HoldContact(attempt=A, bridge=BridgeId("hold-spring"), wait_s=125.0, hold_s=60.5)
+    path = "/bridges/hold-spring"
+    assert requests(hold) == (
+        STOP_TELLING,
+        wire.Request(method="POST", path=path, json={"type": "holding", "name": "hold-spring"}, fine=(409,)),
+        # Who is in it already, and is added once more, would hear nothing ever after.
+        wire.Request(method="POST", path=path + "/removeChannel", json={"channel": A}, fine=(422,)),
+        wire.Request(
+            method="POST",
+            path=f"/channels/{A}/variable",
+            json={"variable": "TIMEOUT(absolute)", "value": "71"},
+        ),
+        wire.Request(
+            method="POST",
+            path=path + "/addChannel",
+            json={"channel": A, "inhibitConnectedLineUpdates": True, "role": "holding_participant"},
+        ),
+        wire.Request(
+            method="POST",
+            path=f"/channels/{A}/play/wait-{A}",
+            json={"media": ["sound:queue-holdtime", "number:3", "sound:queue-minutes"]},
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "said"),
+    [
+        (None, ("sound:pls-hold-while-try",)),
+        (0.0, ("sound:queue-holdtime", "sound:queue-less-than", "number:1", "sound:queue-minute")),
+        (60.0, ("sound:queue-holdtime", "sound:queue-less-than", "number:1", "sound:queue-minute")),
+        (60.1, ("sound:queue-holdtime", "number:2", "sound:queue-minutes")),
+        (120.0, ("sound:queue-holdtime", "number:2", "sound:queue-minutes")),
+    ],
+)
+def test_the_time_told_is_rounded_up(wait_s, said):
+    assert wire.waiting_time(wait_s) == said
+
+
+def test_asterisk_is_told_how_long_an_answered_person_waits_for_us():
+    (request,) = requests(changed(ORIGINATE, wait_s=16.5))
+    assert request.json is not None
+    assert request.json["variables"]["OBZVON_WAIT"] == "27"
 
 
 def test_an_id_cannot_leave_its_place_in_a_path():

@@ -11,9 +11,13 @@ import pytest
 from dialer.core.ids import AgentId, AttemptId, CampaignId, TrunkId
 from dialer.core.values import AgentCard, Call, Campaign, Lead, Trunk
 from dialer.store import leads, settings
+from dialer.store.calendar import Calendar
 from dialer.store.connect import open_writer, transaction
+from dialer.store.fetching import fetch_leads
 from dialer.store.journal import Journal
 
+CALENDAR = Calendar()
+Answer = tuple[list[Lead], bool, bool]
 CAMPAIGN = Campaign(id=CampaignId("spring"), lists=("people",), trunk=TrunkId("north"))
 
 
@@ -88,3 +92,24 @@ def call_for() -> Callable[..., Call]:
 @pytest.fixture
 def more_contacts(db: sqlite3.Connection) -> Callable[..., None]:
     return lambda count, name="people": add_contacts(db, count, name)
+
+
+@pytest.fixture
+def fetch(db: sqlite3.Connection) -> Callable[..., Answer]:
+    """Ask as the hopper does, for the campaign as it stands in the journal."""
+
+    def ask(at: float, *present: str, limit: int = 10, name: str = "spring") -> Answer:
+        campaign = settings.load_campaign(db, name).campaign
+        return fetch_leads(db, CALENDAR, campaign, limit, at, [AgentId(one) for one in present])
+
+    return ask
+
+
+@pytest.fixture
+def ids(fetch: Callable[..., Answer]) -> Callable[..., list[int]]:
+    """The leads of an answer by their ids."""
+
+    def ask(at: float, *present: str, limit: int = 10, name: str = "spring") -> list[int]:
+        return [lead.id for lead in fetch(at, *present, limit=limit, name=name)[0]]
+
+    return ask

@@ -33,8 +33,8 @@ from dialer.core.values import (
     Lead,
     Result,
 )
+from dialer.store import history, leads, settings
 from dialer.store import journal as journal_module
-from dialer.store import leads, settings
 from dialer.store.connect import open_reader, transaction
 from dialer.store.errors import JournalError, JournalRefused, StoreError
 from dialer.store.journal import EVENTS_KEPT_DAYS, Journal
@@ -43,7 +43,7 @@ MakeCall = Callable[..., Call]
 
 
 async def first_lead(journal: Journal, campaign: Campaign, at: float = 10.0) -> Lead:
-    found, _ = await journal.fetch_leads(campaign, 1, at)
+    found, _, _ = await journal.fetch_leads(campaign, 1, at)
     return found[0]
 
 
@@ -142,7 +142,7 @@ async def test_a_lead_whose_list_was_removed_stays_so(
     await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=900.0)])
     sql = "SELECT ordinal, due, finished FROM leads WHERE id = ?"
     assert db.execute(sql, (lead.id,)).fetchone() == (1, None, leads.LIST_REMOVED)
-    assert await journal.fetch_leads(campaign, 9, 1000.0) == ([], False)
+    assert await journal.fetch_leads(campaign, 9, 1000.0) == ([], False, False)
     await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=None, finished="order")])
     await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=950.0)])  # the operator thought better
     assert db.execute(sql, (lead.id,)).fetchone() == (1, None, leads.LIST_REMOVED)
@@ -257,16 +257,25 @@ async def test_a_number_found_bad_stays_bad(journal: Journal, campaign: Campaign
 
 @pytest.mark.parametrize(("found", "is_bad"), [(Result.TALKED, False), (Result.INVALID, True)])
 async def test_a_word_taken_back_makes_good_what_the_telephone_did_not_find_bad(
-    journal: Journal, campaign: Campaign, call_for: MakeCall, found: Result, is_bad: bool
+    journal: Journal,
+    campaign: Campaign,
+    call_for: MakeCall,
+    db: sqlite3.Connection,
+    found: Result,
+    is_bad: bool,
 ) -> None:
     lead = await first_lead(journal, campaign)
     phone = lead.phones[0].id
     ended = call_for(lead, state=CallState.ENDED, ended_at=9.0, result=found)
     await journal.save([], [SaveCall(call=ended), SavePhone(phone=phone, is_bad=True)])
     await journal.save([], [SavePhone(phone=lead.phones[1].id, is_bad=True)])
-    assert [one.is_bad for one in (await first_lead(journal, campaign)).phones] == [True, True]
+    assert (await first_lead(journal, campaign)).id != lead.id  # it has no number left, and is finished
+    assert db.execute("SELECT finished FROM leads WHERE id = ?", (lead.id,)).fetchone() == ("no_number_left",)
     await journal.save([], [SavePhone(phone=phone, is_bad=False)])
-    assert [one.is_bad for one in (await first_lead(journal, campaign)).phones] == [is_bad, True]
+    again = await first_lead(journal, campaign)
+    assert (again.id == lead.id) is not is_bad
+    bad = db.execute("SELECT is_bad FROM phones WHERE contact = ? ORDER BY position", (lead.contact,))
+    assert [bool(row[0]) for row in bad] == [is_bad, True]
 
 
 async def test_recordings_are_kept_and_missing_ones_named(
@@ -293,21 +302,22 @@ async def test_events_and_orders_are_noted_for_replay(journal: Journal, db: sqli
     assert rows == [(7.5, "event", "ContactHungUp"), (7.5, "command", "HangUp")]
 
 
-async def test_an_answer_of_the_store_is_noted_by_its_ids_alone(
+async def test_an_answer_of_the_store_is_noted_in_full_without_what_goes_without_saying(
     journal: Journal, campaign: Campaign, db: sqlite3.Connection
 ) -> None:
     lead = await first_lead(journal, campaign)
+    assert len({phone.zones for phone in lead.phones}) == 2
     fresh = FreshLead(lead=lead, attempt=AttemptId("a" + "0" * 20))
-    await journal.save([LeadsFetched(at=7.5, campaign=campaign.id, leads=(fresh,), unfinished=True, ask=3)])
+    event = LeadsFetched(at=7.5, campaign=campaign.id, leads=(fresh, fresh), unfinished=True, ask=3)
+    await journal.save([event])
+    assert [row.what for row in history.read(db, 0)] == [event]
     (body,) = db.execute("SELECT body FROM events").fetchone()
-    assert json.loads(body) == {
-        "type": "LeadsFetched",
-        "at": 7.5,
-        "campaign": "spring",
-        "leads": [{"lead": lead.id, "attempt": fresh.attempt}],
-        "unfinished": True,
-        "ask": 3,
-    }
+    noted = json.loads(body)
+    assert set(noted) == {"type", "at", "campaign", "leads", "unfinished", "ask", "zones"}
+    assert noted["zones"] == [list(phone.zones) for phone in lead.phones], "each set of zones once"
+    assert "hours" not in noted["leads"][0]["lead"]["phones"][0]
+    assert "owner" not in noted["leads"][0]["lead"]
+    assert "barred" not in noted["leads"][0]["lead"]["phones"][0]
 
 
 NOW = 1_700_000_000.0
@@ -430,7 +440,7 @@ async def test_a_fetch_after_a_save_sees_it(journal: Journal, campaign: Campaign
     lead = await first_lead(journal, campaign)
     save = journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=None, finished="talked")])
     fetch = journal.fetch_leads(campaign, 10, 20.0)
-    _, (found, unfinished) = await asyncio.gather(save, fetch)
+    _, (found, unfinished, _) = await asyncio.gather(save, fetch)
     assert lead.id not in {one.id for one in found}
     assert unfinished
 

@@ -6,17 +6,22 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlite_utils
 
-from dialer.core.values import Agent, AgentCard, Call
+from dialer.core.ids import CampaignId, TrunkId
+from dialer.core.values import Agent, AgentCard, Call, Campaign
 from dialer.store.claims import claim
 from dialer.store.connect import open_writer
 from dialer.store.errors import AlreadyClaimed, JournalTooNew
-from dialer.store.migrations import migrate, schema_sql
+from dialer.store.hourtext import SAFE
+from dialer.store.migrations import NAMES, migrate, migrations, schema_sql
+from dialer.store.settings import campaign_at, campaign_now
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,8 +47,27 @@ def test_views_can_be_read(db: sqlite3.Connection) -> None:
 
 def test_migrations_are_recorded_and_happen_once(db: sqlite3.Connection) -> None:
     names = [row[0] for row in db.execute("SELECT name FROM _sqlite_migrations ORDER BY id")]
-    assert names == ["0001_tables", "0002_views"]
+    assert names == list(NAMES)
     assert migrate(db) == []
+
+
+def test_a_campaign_of_the_time_before_gets_calling_hours(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "old.sqlite3", isolation_level=None)
+    with closing(connection):
+        migrations.apply(sqlite_utils.Database(connection), stop_before=NAMES[2])
+        connection.execute("INSERT INTO trunks (id, host, settings, applied_at) VALUES ('t', 'h', '{}', 1.0)")
+        connection.execute(
+            "INSERT INTO campaigns (id, title, mode, priority, trunk, settings, state, state_at, applied_at)"
+            """ VALUES ('c', '', 'progressive', 1, 't', '{"id":"c","trunk":"t","ring_s":9.0}', 'running', 1.0, 1.0)"""
+        )
+        before = time.time()
+        assert migrate(connection) == [NAMES[2]]
+        now = campaign_now(connection, CampaignId("c"))
+        assert now == Campaign(id=CampaignId("c"), trunk=TrunkId("t"), ring_s=9.0, hours=SAFE)
+        earlier = campaign_at(connection, CampaignId("c"), before - 1.0)
+        assert earlier is not None
+        assert earlier.hours is None, "what was so then is still told"
+        assert campaign_at(connection, CampaignId("c"), time.time()) == now
 
 
 def test_a_newer_journal_is_refused(path: Path, db: sqlite3.Connection) -> None:

@@ -13,8 +13,11 @@ from dialer.core.events import RecordingMissing, RecordingStored
 from dialer.core.ids import AgentId, ContactId
 from dialer.core.values import Agent, AgentState, Call, CallState, Campaign, Result
 from dialer.store import contacts, leads, questions
+from dialer.store.calendar import Calendar
 from dialer.store.connect import transaction
 from dialer.store.errors import NotInStore
+from dialer.store.fetching import fetch_leads
+from dialer.store.guard import Guard
 from dialer.store.questions import BadQuestion, Filter
 from dialer.store.writing import write
 
@@ -31,7 +34,7 @@ def day(
     """Ten attempts on ten people within two hours: 4 talked (3 by Ann), 2 abandoned, 3 busy, 1 failed."""
     more_contacts(17)
     leads.enroll(db, campaign.id, 2.0)
-    found, _ = leads.fetch_leads(db, campaign.id, 10, 5.0)
+    found, _, _ = fetch_leads(db, Calendar(), campaign, 10, 5.0)
     kinds = ["talked"] * 4 + ["abandoned"] * 2 + ["busy"] * 3 + ["failed"]
     with transaction(db):
         for place, (lead, kind) in enumerate(zip(found, kinds, strict=True)):
@@ -68,7 +71,7 @@ def day(
                 )
             elif kind == "abandoned":
                 events.append(RecordingMissing(at=at + 50, attempt=call.attempt, reason="no file"))
-            write(db, events, [SaveCall(call=call), again if kind == "busy" else done])
+            write(db, events, [SaveCall(call=call), again if kind == "busy" else done], Guard())
         states = [
             ("ready", "", 3600.0),
             ("on_call", "", 4000.0),
@@ -77,7 +80,7 @@ def day(
         ]
         for state, reason, since in [*states, ("signed_out", "", 5000.0)]:
             agent = Agent(id=AgentId("ann"), state=AgentState(state), reason=reason, since=since)
-            write(db, [], [SaveAgent(agent=agent, at=since)])
+            write(db, [], [SaveAgent(agent=agent, at=since)], Guard())
     return db
 
 

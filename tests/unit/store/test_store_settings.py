@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from dialer.core.ids import AgentId, CampaignId, TrunkId
 from dialer.core.values import AgentCard, Campaign, CampaignState, Result, RetryRule, Trunk
 from dialer.store import leads, settings
+from dialer.store.calendar import Calendar
 from dialer.store.errors import Conflict, NotInStore
+from dialer.store.fetching import fetch_leads
 
 
 def test_applying_the_same_twice_changes_nothing(db: sqlite3.Connection, campaign: Campaign) -> None:
@@ -35,11 +37,11 @@ def test_leads_of_a_list_that_was_taken_out_are_not_dialed(
     db: sqlite3.Connection, campaign: Campaign
 ) -> None:
     settings.apply_campaign(db, replace(campaign, lists=("others",)), 5.0)
-    assert leads.fetch_leads(db, campaign.id, 10, 10.0) == ([], False)
+    assert fetch_leads(db, Calendar(), campaign, 10, 10.0) == ([], False, False)
     assert {row[0] for row in db.execute("SELECT finished FROM leads")} == {leads.LIST_REMOVED}
     settings.apply_campaign(db, campaign, 6.0)
     assert leads.enroll(db, campaign.id, 7.0) == 3
-    assert len(leads.fetch_leads(db, campaign.id, 10, 10.0)[0]) == 3
+    assert len(fetch_leads(db, Calendar(), campaign, 10, 10.0)[0]) == 3
 
 
 def test_two_agents_cannot_share_a_phone(db: sqlite3.Connection) -> None:

@@ -193,6 +193,36 @@ async def test_arming_that_fails_is_tried_again(redis_url: str, monkeypatch: pyt
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_what_is_cleared_while_all_is_armed_again_stays_cleared(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first change is slow on its way; the second one does not overtake it."""
+    async with running(redis_url) as world:
+        redis = world.timers._redis
+        pipeline, gate = redis.pipeline, asyncio.Event()
+
+        def slow(*, transaction: bool) -> object:
+            pipe = pipeline(transaction=transaction)
+            execute = pipe.execute
+
+            async def held() -> object:
+                await gate.wait()
+                return await execute()
+
+            monkeypatch.setattr(pipe, "execute", held)
+            monkeypatch.setattr(redis, "pipeline", pipeline)
+            return pipe
+
+        monkeypatch.setattr(redis, "pipeline", slow)
+        arming = asyncio.create_task(world.timers.apply([timer("7", 600)]))
+        clearing = asyncio.create_task(world.timers.apply([ClearTimer(kind="lead", subject="7")]))
+        await asyncio.wait([clearing], timeout=0.1)
+        gate.set()
+        assert await arming
+        assert await clearing
+        assert await world.timers.waiting() == 0
+
+
 async def test_what_is_no_timer_is_left_out(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
         await redis.zadd("{obzvon}:timers:due", {"nonsense": 1})

@@ -1,0 +1,383 @@
+"""A day of a call centre in seconds: the production floor among simulated people, operators and faults.
+
+Time is a heap of what is to come; nothing waits and nothing is random but by the seed, so the same plan
+makes the same day, event by event. The engine is the real :class:`~dialer.core.floor.Floor`; what it decides is
+saved by a :class:`~.plan.Keeper` before it is carried out, as in the engine's own loop; requests and events take
+:data:`LATENCY_S` each.
+
+What must be true of the floor is checked all along (:mod:`.invariants`), and at the end each call as the
+person lived it is held against the journal (:mod:`.books`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from dialer.core import events as ev
+from dialer.core.commands import SAVES, AnyCommand, ClearTimer, FetchLeads, Originate, SaveCall, SetTimer
+from dialer.core.floor import Floor
+from dialer.core.ids import AttemptId, is_attempt, line_of
+from dialer.lab.simulator.crowd import Crowd
+from dialer.lab.simulator.invariants import check, check_placed
+from dialer.lab.simulator.people import Story
+from dialer.lab.simulator.plan import Fault, Keeper, Plan
+from dialer.lab.simulator.seats import Seat
+from dialer.lab.simulator.switch import Channel, Switch
+
+LATENCY_S = 0.004
+"""Of a request to Asterisk, of an event from it, and of an answer of the store."""
+IN_FLIGHT_S = 3.0
+"""What happened so shortly before an engine died may be on its way to it still."""
+
+
+class Day(Switch):
+    """One day. Make it with a plan and a keeper, :meth:`run` it, then look at what is public."""
+
+    def __init__(self, plan: Plan, keeper: Keeper) -> None:
+        super().__init__(self._told, self._answered)
+        self.plan = plan
+        self.keeper = keeper
+        self.at = plan.begins_at
+        self.ends_at = plan.begins_at + plan.length_s
+        self.is_over = False
+        self.floor = Floor()
+        self.stories: list[Story] = []
+        self.events = 0
+        self.commands = 0
+        self.seen: Counter[str] = Counter()
+        """Events by their names."""
+        self.calls: dict[AttemptId, Any] = {}
+        """Every attempt as it was saved last."""
+        self.started = 0
+        self.rng = random.Random(plan.seed)  # noqa: S311 - a day, no secret
+        self._heap: list[tuple[float, int, int, Any]] = []
+        self._serial = 0
+        self._engine = 0
+        """Which engine works; what was on its way to or from another one is lost."""
+        self._unsaved_since = math.inf
+        """While the journal fails: since when. What came since then would die with the engine."""
+        self._just_ended: deque[Story] = deque(maxlen=200)
+        self._timers: dict[tuple[str, str], SetTimer] = {}
+        self._armed: dict[tuple[str, str], float] = {}
+        self._ids = 0
+        self._is_down = True
+        self._is_journal_ok = True
+        self._unsaved: list[tuple[ev.Event, list[AnyCommand]]] = []
+        self._held: list[FetchLeads] = []
+        self._is_doubled = self.is_slow = self.is_trunk_down = False
+        self._crowd = Crowd(self)
+        self._seats = {card.phone: Seat(self, card) for card in plan.cards}
+
+    def run(self) -> None:
+        """From the first sign-in until the last conversation is over. Raises AssertionError: a promise is broken."""
+        self.is_heard = False
+        self._begin_engine()
+        for campaign in self.plan.campaigns:
+            self._tell(ev.CampaignOrdered(at=self.at, campaign=campaign.id, order="start"))
+        for seat in self._seats.values():
+            self.later(self.rng.uniform(0.0, 60.0), seat.come)
+        for fault in self.plan.faults:
+            self.later(fault.at_s, partial(self._begin_fault, fault))
+            self.later(fault.at_s + fault.length_s, partial(self._end_fault, fault))
+        self.later(self.plan.tick_s, self._tick)
+        if self.plan.check_s:
+            self.later(self.plan.check_s, self._check_again)
+        self.later(self.plan.length_s, self._close)
+        heap = self._heap
+        while heap:
+            when, _, engine, what = heapq.heappop(heap)
+            self.at = when
+            if engine and engine != self._engine:
+                continue
+            if isinstance(what, ev.Event):
+                self._decide(what)
+            else:
+                what()
+        assert not self.floor.calls, f"never ended: {list(self.floor.calls.values())[:3]}"
+        assert not self.persons(), "somebody is left on the line"
+
+    def later(self, seconds: float, what: Callable[[], None]) -> None:
+        """Do *what* so much later, whatever becomes of the engine."""
+        self._serial += 1
+        heapq.heappush(self._heap, (self.at + seconds, self._serial, 0, what))
+
+    # -- the engine ---------------------------------------------------------------------------
+
+    def _decide(self, event: ev.Event) -> None:
+        commands = self.floor.handle(event)
+        self.events += 1
+        self.commands += len(commands)
+        self.seen[type(event).__name__] += 1
+        if self.floor.must_note(event, commands):
+            if self._is_journal_ok:
+                self.keeper.save((event,), commands)
+            else:
+                self._unsaved.append((event, commands))
+        if commands:
+            self._act(commands)
+        if not self.plan.check_s:
+            self._check()
+
+    def _tell(self, event: ev.Event) -> None:
+        """An event that is decided on now; nobody hears it while no engine works."""
+        if not self._is_down:
+            self._decide(event)
+
+    def _act(self, commands: Iterable[AnyCommand]) -> None:
+        placed = []
+        for command in commands:
+            if isinstance(command, SaveCall):
+                self.calls[command.call.attempt] = command.call
+            elif isinstance(command, SetTimer):
+                key = (command.kind, command.subject)
+                self._timers[key] = command
+                self._armed[key] = command.due
+                self._push(max(command.due, self.at), partial(self._fire, command))
+            elif isinstance(command, ClearTimer):
+                self._timers.pop((command.kind, command.subject), None)
+                self._armed.pop((command.kind, command.subject), None)
+            elif isinstance(command, FetchLeads):
+                self._fetch(command)
+            elif not isinstance(command, SAVES):
+                if isinstance(command, Originate):
+                    placed.append(command.attempt)
+                    if not self._is_journal_ok:
+                        reason = "the journal could not be written"
+                        self._answered(
+                            ev.OriginateRefused(
+                                at=self.at,
+                                attempt=command.attempt,
+                                reason=reason,
+                                was_sent=False,
+                                is_ours=True,
+                            ),
+                            0.0,
+                        )
+                        continue
+                self._push(self.at + LATENCY_S, partial(self.carry_out, command))
+        self._check_placed(placed)
+
+    def _check_placed(self, attempts: Collection[AttemptId]) -> None:
+        assert not attempts or not self.floor.why_not_originating()
+        for attempt in attempts:
+            check_placed(self.floor, attempt)
+
+    def _push(self, when: float, what: Any) -> None:
+        """*what* happens then, if the same engine still works."""
+        self._serial += 1
+        heapq.heappush(self._heap, (when, self._serial, self._engine, what))
+
+    def _fire(self, timer: SetTimer) -> None:
+        key = (timer.kind, timer.subject)
+        if self._timers.get(key) is timer:
+            del self._timers[key]
+            self._decide(
+                ev.DeadlinePassed(at=self.at, kind=timer.kind, subject=timer.subject, campaign=timer.campaign)
+            )
+
+    def _fetch(self, question: FetchLeads) -> None:
+        if not self._is_journal_ok:
+            self._held.append(question)
+            return
+        self._push(self.at + LATENCY_S, lambda: self._read(question))
+
+    def _read(self, question: FetchLeads) -> None:
+        campaign = self.floor.desks[question.campaign].campaign
+        leads, unfinished, is_partial = self.keeper.fetch(campaign, question.limit, self.at, question.present)
+        fresh = tuple(ev.FreshLead(lead=lead, attempt=self._new_id()) for lead in leads)
+        self._answered(
+            ev.LeadsFetched(
+                at=self.at,
+                campaign=question.campaign,
+                leads=fresh,
+                unfinished=unfinished,
+                ask=question.ask,
+                is_partial=is_partial,
+            ),
+            0.0,
+        )
+
+    def _new_id(self) -> AttemptId:
+        self._ids += 1
+        return AttemptId(f"a{self._ids:020d}")
+
+    def _tick(self) -> None:
+        self._tell(ev.Ticked(at=self.at))
+        if not self.is_over or self.floor.calls or self.channels:
+            self.later(self.plan.tick_s, self._tick)
+
+    def _check_again(self) -> None:
+        if not self._is_down:
+            self._check()
+        if not self.is_over:
+            self.later(self.plan.check_s, self._check_again)
+
+    def _check(self) -> None:
+        check(self.floor, saved=self.calls, armed=self._armed, may_wait=True)
+
+    def _begin_engine(self) -> None:
+        self._engine += 1
+        self.started += 1
+        started = self.keeper.load(self.at)
+        self.floor = Floor()
+        self.floor.take_up(started)
+        self._is_down = False
+        self._is_journal_ok = True
+        self._unsaved_since = math.inf
+        self._unsaved.clear()
+        self._held.clear()
+        self.calls |= {call.attempt: call for call, _ in started.calls}
+        leads = [timer for timer in self._timers.values() if timer.kind == "lead"]
+        self._timers.clear()
+        self._armed.clear()
+        self._act([*self.floor.deadlines(), *leads])
+        self._decide(started)
+        self._hear()
+
+    def _hear(self) -> None:
+        """The event socket is open."""
+        self.is_heard = True
+        self._tell(ev.PbxConnected(at=self.at, channels=self.listed()))
+
+    # -- what comes back ----------------------------------------------------------------------
+
+    def _told(self, event: ev.Event) -> None:
+        delay = LATENCY_S + (self.rng.uniform(0.0, 2.0) if self.is_slow else 0.0)
+        self._event(event, delay)
+        if self._is_doubled:
+            self._event(event, delay + self.rng.uniform(0.0, 1.0))
+
+    def _answered(self, event: ev.Event, after_s: float) -> None:
+        self._event(event, LATENCY_S + after_s)
+
+    def _event(self, event: ev.Event, after_s: float) -> None:
+        when = self.at + after_s
+        self._push(when, msgspec.structs.replace(event, at=when))
+
+    # -- faults -------------------------------------------------------------------------------
+
+    def _begin_fault(self, fault: Fault) -> None:
+        match fault.kind:
+            case "socket":
+                self.is_heard = False
+                self._tell(ev.PbxDisconnected(at=self.at))
+                self._mark_unheard()
+            case "engine":
+                self.is_heard = False
+                self._is_down = True
+                self._engine += 1
+                self._mark_unheard()
+            case "journal":
+                if self._is_journal_ok and not self._is_down:
+                    self._is_journal_ok = False
+                    self._unsaved_since = self.at
+                    self._tell(ev.JournalFailed(at=self.at, reason="the disk is full"))
+            case "trunk":
+                self.is_trunk_down = True
+                self._tell_trunks(is_up=False)
+            case "refusing":
+                self.is_refusing = True
+            case "lying":
+                self.is_lying = True
+            case "doubled":
+                self._is_doubled = True
+            case "slow":
+                self.is_slow = True
+                self._tell(ev.EventsLagged(at=self.at, lag_ms=2000.0, is_late=True))
+
+    def _end_fault(self, fault: Fault) -> None:
+        match fault.kind:
+            case "socket":
+                if not self._is_down:
+                    self._mark_unheard()
+                    self._hear()
+            case "engine":
+                self._mark_unheard()
+                self._begin_engine()
+            case "journal":
+                self._mend_journal()
+            case "trunk":
+                self.is_trunk_down = False
+                self._tell_trunks(is_up=True)
+            case "refusing":
+                self.is_refusing = False
+            case "lying":
+                self.is_lying = False
+            case "doubled":
+                self._is_doubled = False
+            case "slow":
+                self.is_slow = False
+                self._tell(ev.EventsLagged(at=self.at, lag_ms=0.0, is_late=False))
+
+    def _mend_journal(self) -> None:
+        if self._is_journal_ok:
+            return
+        self._is_journal_ok = True
+        self._unsaved_since = math.inf
+        for event, commands in self._unsaved:
+            self.keeper.save((event,), commands)
+        self._unsaved.clear()
+        self._tell(ev.JournalRecovered(at=self.at))
+        held, self._held = self._held, []
+        for question in held:
+            self._fetch(question)
+
+    def _tell_trunks(self, *, is_up: bool) -> None:
+        for trunk in self.plan.trunks:
+            self._tell(ev.TrunkChanged(at=self.at, trunk=trunk.id, is_up=is_up))
+
+    def _mark_unheard(self) -> None:
+        for one in self.persons():
+            one.story.is_unheard = True
+        since = min(self.at - IN_FLIGHT_S, self._unsaved_since)
+        for story in self._just_ended:
+            story.is_unheard |= (story.ended_at or 0.0) > since
+
+    def _close(self) -> None:
+        """The end of the day: no more calls, conversations go on to their end, operators go home."""
+        self.is_over = True
+        for campaign in self.plan.campaigns:
+            self._tell(ev.CampaignOrdered(at=self.at, campaign=campaign.id, order="stop"))
+        for seat in self._seats.values():
+            self.later(self.rng.uniform(1.0, 30.0), seat.go_home)
+
+    # -- what happens on the line ---------------------------------------------------------------
+
+    def invited(self, person: Channel) -> None:
+        self._crowd.invited(person)
+
+    def joined(self, person: Channel) -> None:
+        self._crowd.joined(person)
+        assert person.bridge is not None
+        self._seats[self.channels[line_of(person.bridge)].phone].talks()
+
+    def left(self, person: Channel) -> None:
+        self._crowd.left(person)
+
+    def held(self, person: Channel) -> None:
+        self._crowd.held(person)
+
+    def gone(self, channel: Channel) -> None:
+        if is_attempt(channel.id):
+            story = channel.story
+            story.ended_at = self.at
+            story.is_unheard |= not self.is_heard or self.is_slow
+            self._just_ended.append(story)
+            if (
+                channel.bridge is not None
+                and (line := self.channels.get(line_of(channel.bridge))) is not None
+            ):
+                self._seats[line.phone].talked()
+        elif channel.phone:
+            self._seats[channel.phone].line_is_gone(channel)
+
+    def rung(self, leg: Channel) -> None:
+        self._seats[leg.phone].is_rung(leg)

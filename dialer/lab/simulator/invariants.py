@@ -1,0 +1,124 @@
+"""What must always be true of a floor, whatever the world did: asked after an event, or now and then."""
+
+# ruff: noqa: SLF001 - the floor's indexes are held against its values, which is nobody else's business
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from dialer.core.agent import OF_THE_PHONE
+from dialer.core.floor import Floor
+from dialer.core.ids import AttemptId
+from dialer.core.pacing.progressive import may_serve
+from dialer.core.values import AgentState, Call, CallState
+
+UNCONNECTED = frozenset({CallState.DIALING, CallState.RINGING, CallState.ANSWERED, CallState.CONNECTING})
+
+
+def check(
+    floor: Floor,
+    *,
+    saved: Mapping[AttemptId, Call],
+    armed: Mapping[tuple[str, str], float],
+    may_wait: bool = False,
+) -> None:
+    """The floor agrees with itself, with the calls as they were *saved*, and with the timers that are *armed*.
+
+    *may_wait*: somebody may wait though an operator is idle (right after a restart). Raises AssertionError.
+    """
+    _check_agents(floor, armed)
+    _check_calls(floor, saved, armed)
+    _check_indexes(floor)
+    _check_idle(floor, may_wait=may_wait)
+
+
+def check_placed(floor: Floor, attempt: AttemptId) -> None:
+    """Right after *attempt* was placed: an operator is promised to it, or idle for it and every other one."""
+    state, call = floor._state, floor.calls[attempt]
+    if call.agent is not None:
+        agent = floor.agents[call.agent]
+        assert (agent.attempt, agent.state) == (attempt, AgentState.RESERVED), "promised twice"
+        assert may_serve(floor.cards[agent.id].campaigns, call.campaign), "promised to strangers"
+        return
+    able = sum(count for skills, count in state.idle.counts.items() if may_serve(skills, call.campaign))
+    assert 0 < len(floor.desks[call.campaign].unserved) <= able, "more calls in flight than operators"
+
+
+def _check_agents(floor: Floor, armed: Mapping[tuple[str, str], float]) -> None:
+    calls = floor.calls
+    for agent in floor.agents.values():
+        is_taken = agent.state in (AgentState.RESERVED, AgentState.ON_CALL)
+        assert (agent.attempt is not None) == is_taken, agent
+        if agent.attempt is not None:
+            assert calls[agent.attempt].agent == agent.id, agent
+        assert agent.channel is not None or not agent.has_line
+        if agent.state in (AgentState.ARRIVING, AgentState.WRAP_UP):
+            assert agent.deadline is not None, agent
+        assert armed.get(("agent", agent.id)) == agent.deadline, agent
+        if agent.state is AgentState.PAUSED and agent.reason in OF_THE_PHONE:
+            card, state = floor.cards[agent.id], floor._state
+            assert agent.deadline is None, agent
+            # Before the first connect nothing is known of phones.
+            assert state.phone(card) != "free" or not state.is_pbx_up, agent
+
+
+def _check_calls(
+    floor: Floor, saved: Mapping[AttemptId, Call], armed: Mapping[tuple[str, str], float]
+) -> None:
+    for call in floor.calls.values():
+        assert call.result is None
+        assert call == saved[call.attempt], "not as it was saved"
+        assert (call.deadline is None) == (call.state is CallState.CONNECTED), call
+        assert armed.get(("attempt", call.attempt)) == call.deadline, call
+        agent = floor.agents[call.agent] if call.agent is not None else None
+        if call.state in UNCONNECTED and agent is not None:
+            assert agent.attempt == call.attempt, (call, agent)
+        if call.state is CallState.CONNECTED:
+            assert agent is not None
+            assert (agent.attempt, agent.state) == (call.attempt, AgentState.ON_CALL)
+        if call.state is CallState.ENDING and call.connected_at is None and agent is not None:
+            assert agent.attempt != call.attempt, "kept for a call that is given up"
+
+
+def _check_indexes(floor: Floor) -> None:
+    state, calls = floor._state, floor.calls
+    assert Counter(call.number for call in calls.values()) == Counter(state.live_numbers)
+    assert Counter(call.lead for call in calls.values()) == Counter(state.live_leads)
+    assert set(state.leads) == set(calls)
+    assert set(state.waiting) == {
+        call.attempt for call in calls.values() if call.state is CallState.ANSWERED and call.agent is None
+    }
+    assert state.by_channel == {
+        agent.channel: agent.id for agent in state.agents.values() if agent.channel is not None
+    }
+    for desk in state.desks.values():
+        mine = [call for call in calls.values() if call.campaign == desk.campaign.id]
+        assert desk.live == {call.attempt for call in mine}
+        assert desk.unserved == {
+            call.attempt
+            for call in mine
+            if call.agent is None and call.state in (CallState.DIALING, CallState.RINGING, CallState.ANSWERED)
+        }
+    for trunk in state.trunks.values():
+        assert trunk.live == sum(call.trunk == trunk.trunk.id for call in calls.values())
+
+
+def _check_idle(floor: Floor, *, may_wait: bool) -> None:
+    state = floor._state
+    idle = {
+        agent.id
+        for agent in state.agents.values()
+        if agent.state is AgentState.READY and (agent.has_line or (state.cards[agent.id].leg == "rung"))
+    }
+    for agent_id in idle:
+        card = state.cards[agent_id]
+        assert card.leg == "parked" or state.phone(card) == "free", "counted on though nobody could ring them"
+    assert {agent for agent in state.agents if agent in state.idle} == idle
+    assert len(state.idle) == sum(state.idle.counts.values()) == len(idle)
+    if may_wait:
+        return
+    for attempt in state.waiting:
+        refused = state._unjoinable.get(attempt, set())
+        longest = state.idle.longest(state.calls[attempt].campaign, refused)
+        assert longest is None, "waits though somebody is idle"

@@ -1,0 +1,271 @@
+"""An Asterisk without Asterisk: channels and bridges in memory, obedient, and told apart from whoever uses it.
+
+What the floor may rely on is kept: a request about a channel that is gone is answered so; a channel enters
+a bridge only where both are in our hands; who is answered while nobody listens is in the dialplan's. What
+people do on the line is not decided here: that is for the hooks of a subclass, or for a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dialer.core import events as ev
+from dialer.core.commands import (
+    AnnounceWait,
+    AnyCommand,
+    CloseLine,
+    Dismiss,
+    HangUp,
+    HoldContact,
+    JoinAgent,
+    OpenLine,
+    Originate,
+    RingAgent,
+    SendToLastWord,
+    Tell,
+)
+from dialer.core.ids import AttemptId, BridgeId, ChannelId, is_attempt, line_of
+
+GONE_S = 1.0
+"""A channel that is gone when it is hung up is told so after this time."""
+
+
+class Channel:
+    """A channel. *number*: of a person's; *phone*: of an operator's."""
+
+    __slots__ = ("bridge", "id", "in_app", "is_ringing", "is_up", "number", "phone", "story")
+
+    def __init__(self, channel: ChannelId, *, number: str = "", phone: str = "") -> None:
+        self.id = channel
+        self.number = number
+        self.phone = phone
+        self.is_up = False
+        self.is_ringing = False
+        self.in_app = False
+        self.bridge: BridgeId | None = None
+        self.story: Any = None
+        """Whatever its user wants to remember of it."""
+
+
+class Switch:
+    """Channels, and what is asked of them.
+
+    *emit* takes the events of channels, which are lost while nobody listens (*is_heard* false); *answer*
+    takes what comes back to a request, however long after.
+    """
+
+    def __init__(self, emit: Callable[[ev.Event], None], answer: Callable[[ev.Event, float], None]) -> None:
+        self.at = 0.0
+        self.channels: dict[ChannelId, Channel] = {}
+        self.is_heard = True
+        self.is_lying = False
+        """A join that is carried out is told as refused: no answer came in time."""
+        self.is_refusing = False
+        """Requests that make a channel are refused."""
+        self._emit = emit
+        self._answer = answer
+        self._live_numbers: dict[str, ChannelId] = {}
+
+    # -- what happens on the line: for subclasses ---------------------------------------------
+
+    def invited(self, person: Channel) -> None:
+        """A person is being called."""
+
+    def joined(self, person: Channel) -> None:
+        """The person talks with an operator from now on."""
+
+    def left(self, person: Channel) -> None:
+        """The person is in the dialplan's hands from now on."""
+
+    def held(self, person: Channel) -> None:
+        """The person hears music from now on."""
+
+    def rung(self, leg: Channel) -> None:
+        """An operator's phone is being called."""
+
+    def gone(self, channel: Channel) -> None:
+        """The channel is no more."""
+
+    # -- requests -----------------------------------------------------------------------------
+
+    def carry_out(self, command: AnyCommand) -> None:
+        """Do what the engine asks of Asterisk."""
+        match command:
+            case Tell() | AnnounceWait():
+                pass
+            case Originate():
+                self._originate(command)
+            case HangUp():
+                self._hang_up(command)
+            case JoinAgent():
+                self._join(command)
+            case RingAgent():
+                self._ring(command)
+            case OpenLine():
+                self._open_line(command)
+            case CloseLine():
+                self._close_line(command)
+            case Dismiss():
+                self._dismiss(command)
+            case SendToLastWord():
+                self._last_word(command)
+            case HoldContact():
+                self._hold(command)
+            case _:
+                raise AssertionError(f"no request to Asterisk: {command}")
+
+    def _originate(self, command: Originate) -> None:
+        if self.is_refusing:
+            refused = ev.OriginateRefused(at=self.at, attempt=command.attempt, reason="500")
+            self._answer(refused, 0.0)
+            return
+        assert command.number not in self._live_numbers, f"{command.number} is rung twice at once"
+        person = Channel(ChannelId(command.attempt), number=command.number)
+        self.channels[person.id] = person
+        self._live_numbers[command.number] = person.id
+        self.invited(person)
+
+    def _hang_up(self, command: HangUp) -> None:
+        channel = command.channel
+        if channel in self.channels:
+            self.end(channel, 16)
+        elif is_attempt(channel):
+            gone = ev.ContactHungUp(at=self.at + GONE_S, attempt=AttemptId(channel))
+            self._answer(gone, GONE_S)
+
+    def _join(self, command: JoinAgent) -> None:
+        person = self.channels.get(ChannelId(command.attempt))
+        line = self.channels.get(line_of(command.bridge))
+        if person is not None and person.in_app and line is not None and line.bridge == command.bridge:
+            if person.bridge != command.bridge:
+                person.bridge = command.bridge
+                self.emit(ev.Connected(at=self.at, attempt=command.attempt, bridge=command.bridge))
+                self.joined(person)
+            if not self.is_lying:
+                return
+        refused = ev.JoinRefused(at=self.at, attempt=command.attempt, bridge=command.bridge, reason="404")
+        self._answer(refused, 0.0)
+
+    def _last_word(self, command: SendToLastWord) -> None:
+        person = self.channels.get(ChannelId(command.attempt))
+        if person is not None and person.in_app:
+            person.in_app, person.bridge = False, None
+            self.left(person)
+
+    def _hold(self, command: HoldContact) -> None:
+        person = self.channels.get(ChannelId(command.attempt))
+        if person is not None and person.in_app and person.bridge != command.bridge:
+            person.bridge = command.bridge
+            self.emit(ev.Connected(at=self.at, attempt=command.attempt, bridge=command.bridge))
+            self.held(person)
+
+    def _open_line(self, command: OpenLine) -> None:
+        line = self.channels.get(command.channel)
+        if line is None or not line.in_app:
+            self._answer(ev.LineRefused(at=self.at, channel=command.channel, reason="404"), 0.0)
+        else:
+            line.bridge = command.bridge
+            self.emit(ev.LineJoined(at=self.at, channel=command.channel, bridge=command.bridge))
+
+    def _close_line(self, command: CloseLine) -> None:
+        for one in list(self.channels.values()):
+            if one.bridge == command.bridge:
+                one.bridge = None
+
+    def _ring(self, command: RingAgent) -> None:
+        if self.is_refusing:
+            self._answer(ev.LegRefused(at=self.at, channel=command.channel, reason="500"), 0.0)
+        else:
+            leg = Channel(command.channel, phone=command.phone)
+            self.channels[command.channel] = leg
+            self.rung(leg)
+
+    def _dismiss(self, command: Dismiss) -> None:
+        if command.channel in self.channels:
+            self.end(command.channel, 16)
+
+    # -- what people do -----------------------------------------------------------------------
+
+    def emit(self, event: ev.Event) -> None:
+        """Tell *event*, if anybody listens."""
+        if self.is_heard:
+            self._emit(event)
+
+    def rings(self, person: Channel) -> None:
+        """The person's phone rings."""
+        person.is_ringing = True
+        self.emit(ev.ContactRang(at=self.at, attempt=AttemptId(person.id)))
+
+    def answers(self, channel: Channel) -> None:
+        """A person or a rung operator answers; with no engine there, the dialplan has the person."""
+        channel.is_up = True
+        channel.in_app = self.is_heard
+        if not self.is_heard:
+            return
+        if is_attempt(channel.id):
+            self.emit(ev.ContactAnswered(at=self.at, attempt=AttemptId(channel.id)))
+        else:
+            self.emit(ev.LegAnswered(at=self.at, channel=channel.id))
+
+    def dials(self, phone: str, code: str, channel: ChannelId) -> Channel | None:
+        """An operator dials a code; with no engine there, a tone says so (None)."""
+        if not self.is_heard:
+            return None
+        made = Channel(channel, phone=phone)
+        made.is_up = made.in_app = True
+        self.channels[channel] = made
+        self.emit(ev.FeatureDialed(at=self.at, channel=channel, phone=phone, code=code))
+        return made
+
+    def end(self, channel: ChannelId, cause: int, tech_cause: int | None = None) -> None:
+        """The channel is gone."""
+        one = self.channels.pop(channel)
+        if one.number:
+            del self._live_numbers[one.number]
+        self.gone(one)
+        if is_attempt(channel):
+            attempt = AttemptId(channel)
+            self.emit(ev.ContactHungUp(at=self.at, attempt=attempt, cause=cause, tech_cause=tech_cause))
+        else:
+            self.emit(ev.LineEnded(at=self.at, channel=channel, cause=cause))
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def listed(self) -> tuple[ev.LiveChannel, ...]:
+        """What lives, as Asterisk lists it."""
+        return tuple(
+            ev.LiveChannel(
+                channel=one.id,
+                is_up=one.is_up,
+                is_ringing=one.is_ringing and not one.is_up,
+                in_app=one.in_app,
+                bridge=one.bridge,
+            )
+            for one in self.channels.values()
+        )
+
+    def persons(self, *, is_up: bool | None = None) -> list[Channel]:
+        """Channels of persons, oldest first."""
+        return [
+            one
+            for one in self.channels.values()
+            if is_attempt(one.id) and (is_up is None or one.is_up is is_up)
+        ]
+
+    def lines(self) -> list[Channel]:
+        """Channels of operators, oldest first."""
+        return [one for one in self.channels.values() if not is_attempt(one.id)]
+
+
+def chain_of(command: Any) -> str:
+    """The channel whose requests *command* stands in line with."""
+    match command:
+        case Originate(attempt=attempt) | JoinAgent(attempt=attempt) | SendToLastWord(attempt=attempt):
+            return attempt
+        case HoldContact(attempt=attempt) | AnnounceWait(attempt=attempt):
+            return attempt
+        case CloseLine(bridge=bridge):
+            return line_of(bridge)
+        case _:
+            return str(command.channel)

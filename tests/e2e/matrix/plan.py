@@ -1,0 +1,21 @@
+"""Which cells run in ``./dev test``: each step and each fault at least once. All run in ``./dev matrix``."""
+
+from __future__ import annotations
+
+BOUNDED: dict[str, tuple[str, ...]] = {
+    "engine-killed": ("sent", "answered", "unsaved"),
+    "redis-killed": ("ringing", "wrapup"),
+    "redis-wiped": ("deserted",),
+    "redis-restarted": ("rung",),
+    "asterisk-restarted": ("saved", "connected"),
+    "socket-cut": ("ringing", "joining"),
+    "socket-stalled": ("reserved", "hungup"),
+    "socket-closed": ("sent", "connected"),
+    "end-lost": ("hungup",),
+    "machine-slept": ("joining", "wrapup"),
+    "engine-stopped": ("saved", "reserved"),
+    "disk-full": ("connected", "hungup"),
+    "disk-full-killed": ("rung", "unsaved"),
+    "sigterm": ("answered", "connected"),
+}
+"""By fault: the steps at which it is struck."""
