@@ -37,7 +37,7 @@ main.add_command(reports.recordings)
 main.add_command(journal.journal)
 
 
-@main.command()
+@main.command(short_help="Make a home folder, with examples.")
 @click.argument("folder", type=FOLDER)
 @click.option("--region", default="RU", show_default=True, help="Country of numbers without a country code.")
 @click.option("--language", default="en", show_default=True, help="Of prompts and pages: en, ru or zh.")
@@ -55,7 +55,7 @@ def init(folder: Path, **settings: Any) -> None:
     click.echo(describe(make_home(folder, **settings)))
 
 
-@main.command()
+@main.command(short_help="Run the engine with an Asterisk and a Redis of its own.")
 @with_home
 def up(home: Path) -> None:
     """Run the engine with an Asterisk and a Redis of its own, until Ctrl-C."""
@@ -64,7 +64,7 @@ def up(home: Path) -> None:
     engine.up(home)
 
 
-@main.command()
+@main.command(short_help="Run the engine with your own Asterisk and Redis.")
 @with_home
 def serve(home: Path) -> None:
     """Run the engine against an Asterisk and a Redis that run already."""

@@ -25,7 +25,7 @@ from dialer.engine.ports import NoFreePort
 from dialer.engine.process import EmbeddedError
 from dialer.lab.errors import LabError
 
-NAMES = ("capacity", "latency", "cost", "import", "takeover", "hopper", "day")
+NAMES = ("capacity", "latency", "cost", "import", "takeover", "hopper", "day", "memory")
 LIMIT_S = 900.0
 PROFILE_LINES = 30
 
@@ -126,7 +126,7 @@ async def _bench(names: tuple[str, ...], settings: Settings, folder: Path) -> di
     facts["load_before"] = machine.load()
     found: list[Measure] = []
     async with asyncio.timeout(LIMIT_S):
-        if set(names) - {"import", "takeover", "hopper", "day"}:
+        if set(names) - {"import", "takeover", "hopper", "day", "memory"}:
             async with World(folder, agents=settings.agents_max, talk_ms=measures.TALK_MS) as world:
                 runs = Runs(world, settings, _say)
                 for name, measure in (
@@ -140,6 +140,8 @@ async def _bench(names: tuple[str, ...], settings: Settings, folder: Path) -> di
             found.append(await measures.importing(folder, _say, settings.rounds))
         if "takeover" in names:
             found.append(await measures.takeover(folder, _say))
+        if "memory" in names:
+            found.append(await measures.memory(folder, _say))
         if "hopper" in names:
             sizes = measures.HOPPER_SIZES + ((measures.HOPPER_SIZE_LARGE,) if settings.large else ())
             found.append(await measures.hopper(folder, _say, sizes))

@@ -129,7 +129,9 @@ class Bare:
 
     async def _join(self, line: str, attempt: str) -> None:
         freed = await self.request("POST", f"/channels/{attempt}/variable", LIMIT_BODY)
-        if not freed or not await self.request("POST", f"/bridges/line-{line}/addChannel", join_body(attempt)):
+        if not freed or not await self.request(
+            "POST", f"/bridges/line-{line}/addChannel", join_body(attempt)
+        ):
             self.joins_refused += 1
 
     async def _tell(self, line: str, sound: str) -> None:

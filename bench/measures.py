@@ -45,6 +45,10 @@ DAY_AGENTS, DAY_HOURS = 100, 8.0
 DAY_GOAL_S = 10.0
 TAKEOVER_CALLS = 200
 TAKEOVER_ROUNDS = 3
+MEMORY_SIZES = (10_000, 1_000_000)
+MEMORY_AGENTS = 20
+MEMORY_S = 15.0
+MEMORY_GOAL_MB = 200.0
 TAKEOVER_GOAL_S = 3.0
 
 
@@ -304,6 +308,28 @@ async def takeover(
                 "live afterwards": one.live[1],
             }
             for number, one in enumerate(found, 1)
+        ],
+    )
+
+
+async def memory(folder: Path, say: Callable[[str], None]) -> Measure:
+    """What the engine's process takes with few and with a million contacts."""
+    found = []
+    for contacts in MEMORY_SIZES:
+        say(f"calling from a list of {contacts:,}")
+        async with TakeoverWorld(folder / f"m{contacts}", calls=MEMORY_AGENTS, talk_ms=TALK_MS) as world:
+            found.append(await world.measure_memory(contacts, MEMORY_S))
+    value = round(found[-1].peak_mb, 1)
+    return Measure(
+        name="memory",
+        title="Memory of the engine's process at the most, while it calls; killed and started once",
+        goal=f"< {MEMORY_GOAL_MB:g} MB with {MEMORY_SIZES[-1]:,} contacts, and flat",
+        value=value,
+        unit="MB",
+        is_met=value < MEMORY_GOAL_MB,
+        rows=[
+            {"contacts": one.contacts, "attempts": one.attempts, "peak MB": round(one.peak_mb, 1)}
+            for one in found
         ],
     )
 

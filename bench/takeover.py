@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from bench import whole
 from bench.halves import WAIT_S, Plan
 from bench.world import BenchFailed, World
 from dialer.pbx.client import AriClient
+from dialer.store.connect import open_reader
 
 TALK_MS = 600_000
 POLL_S = 0.01
@@ -42,16 +44,46 @@ class Takeover(msgspec.Struct, frozen=True, kw_only=True):
     live: tuple[int, int]
 
 
-class TakeoverWorld(World):
-    """A world in which nobody hangs up. *calls*: how many operators, each with one call."""
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine took while it called. *peak_mb*: its resident memory at the most (VmHWM)."""
 
-    def __init__(self, folder: Path, *, calls: int) -> None:
-        super().__init__(folder, agents=calls, talk_ms=TALK_MS)
+    contacts: int
+    attempts: int
+    peak_mb: float
+
+
+class TakeoverWorld(World):
+    """A world in which nobody hangs up (before *talk_ms*). *calls*: how many operators, each with one call."""
+
+    def __init__(self, folder: Path, *, calls: int, talk_ms: int = TALK_MS) -> None:
+        super().__init__(folder, agents=calls, talk_ms=talk_ms)
         self._home = folder / "home"
         self._engine: asyncio.subprocess.Process | None = None
 
     async def measure(self, rounds: int) -> list[Takeover]:
         """Kill and start the engine *rounds* times. Raises BenchFailed."""
+        async with self._engine_at_work(contacts=2 * self.agents):
+            await self._until(self._has_all, f"{self.agents} conversations", READY_S)
+            return [await self._kill_and_start() for _ in range(rounds)]
+
+    async def measure_memory(self, contacts: int, seconds: float) -> Memory:
+        """Call from a list of *contacts* for so long, kill and start the engine, go on as long. Raises BenchFailed."""
+        async with self._engine_at_work(contacts=contacts):
+            attempts, peak = 0, 0
+            for part in range(2):
+                if part:
+                    await self._kill_engine()
+                    await self._start_engine()
+                await asyncio.sleep(seconds)
+                assert self._engine is not None
+                peak = max(peak, _peak_kib(self._engine.pid))
+            with contextlib.closing(open_reader(self._home / "journal.sqlite3")) as journal:
+                attempts = journal.execute("SELECT count(*) FROM attempts").fetchone()[0]
+            return Memory(contacts=contacts, attempts=attempts, peak_mb=peak / 1024)
+
+    @contextlib.asynccontextmanager
+    async def _engine_at_work(self, contacts: int) -> AsyncIterator[None]:
+        """The engine calls from a list of so many, with all operators on their lines; at the end all is taken down."""
         plan = Plan(
             home=str(self._home),
             ari_url=self._asterisk.ari_url,
@@ -63,15 +95,14 @@ class TakeoverWorld(World):
         )
         if len(str(self._home / "run" / "engine.sock")) > SOCKET_MAX:
             raise BenchFailed(f"{self.folder}: the path is too long for a socket; choose a shorter one")
-        await asyncio.to_thread(whole.prepare, plan, self._extensions, self._room.network, 2 * self.agents)
+        await asyncio.to_thread(whole.prepare, plan, self._extensions, self._room.network, contacts)
         phones = self._phones(self._home, self._extensions)
         try:
             await self._start_engine()
             await self._until(lambda health: health["originating"], "an engine in charge", START_S)
             await phones.start()
             await self._post(f"campaigns/{whole.CAMPAIGN}/start")
-            await self._until(self._has_all, f"{self.agents} conversations", READY_S)
-            return [await self._kill_and_start() for _ in range(rounds)]
+            yield
         finally:
             await self._kill_engine()
             await phones.stop()
@@ -158,3 +189,11 @@ class TakeoverWorld(World):
         async with AriClient(self._asterisk.ari_url, self._asterisk.ari_user, self._password) as ari:
             bridges = await ari.request("GET", "/bridges")
             return sum(len(bridge["channels"]) == 2 for bridge in bridges)
+
+
+def _peak_kib(pid: int) -> int:
+    """The most memory that the process ever had resident."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    raise BenchFailed(f"process {pid} is gone")

@@ -255,7 +255,12 @@ def _there_is_more(floor: FloorState, desk: Desk, at: float, *, is_due: bool = T
 
 def _bar(floor: FloorState, call: Call, lead: Lead | None, agent: Agent, at: float) -> None:
     """The person wants no more calls: none of their numbers is dialed again, by no campaign."""
-    numbers = {call.number} | ({phone.number for phone in lead.phones} if lead is not None else set())
+    known = (
+        {phone.number for phone in lead.phones}
+        if lead is not None
+        else floor.last_numbers.get(agent.id, set())
+    )
+    numbers = {call.number, *known}
     for number in sorted(numbers):
         floor.out.append(SaveDoNotCall(number=number, campaign=None, source=f"operator {agent.id}", at=at))
         for desk in floor.desks.values():

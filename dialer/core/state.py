@@ -65,6 +65,8 @@ class FloorState:
         self.last_calls: dict[AgentId, tuple[Call, Lead | None]] = {}
         """The call that an agent's result code speaks of once it has ended, and its lead; no lead
         when that has been dialed again since, for then its future is the later call's business."""
+        self.last_numbers: dict[AgentId, frozenset[str]] = {}
+        """All numbers of the contact of that call, also when its lead's future is settled by something later."""
         self.is_pbx_up = False
         self.is_late = False
         self.is_leaving = False
@@ -125,9 +127,13 @@ class FloorState:
         _, old = self.last_calls.get(call.agent, (None, None))
         if old is not None:
             self._last_of_lead.pop(old.id, None)
+        before, _ = self.last_calls.get(call.agent, (None, None))
         self.last_calls[call.agent] = (call, lead)
         if lead is not None:
             self._last_of_lead[lead.id] = call.agent
+            self.last_numbers[call.agent] = frozenset(phone.number for phone in lead.phones)
+        elif before is None or before.attempt != call.attempt:
+            self.last_numbers.pop(call.agent, None)
 
     def mark_bad(self, phone: PhoneId, number: str) -> None:
         """The number is bad in every campaign that has a lead with it at hand."""

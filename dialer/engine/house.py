@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -143,7 +144,7 @@ class House:
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
         held = await asyncio.to_thread(claim, self.home / "run" / "engine.lock")
         self._stack.callback(held.release)
-        journal = await Journal.open(self.settings.journal, busy_s=BUSY_S)
+        journal = await Journal.open(self.settings.journal, busy_s=BUSY_S, wall=time.time)
         self.journal = await self._stack.enter_async_context(journal)
         await self._keep_centre(self.settings.centre)
         loaded = await self.journal.load()

@@ -60,7 +60,7 @@ class Barred:
         """It in sentences; none where nothing is barred."""
         said = []
         for campaign, count in sorted(self.counts.items()):
-            whose = f"that of campaign {campaign}" if campaign else "the do-not-call list of all"
+            whose = f"that of campaign {campaign}" if campaign else "the do-not-call list of all campaigns"
             are = "number is" if count == 1 else "numbers are"
             said.append(f"{count} {are} on {whose}: kept, and not dialed.")
         return said

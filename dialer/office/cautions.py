@@ -7,14 +7,17 @@ from collections.abc import Iterator, Sequence
 
 from dialer.core.results import DEFAULT_RETRY, operator_results, retry_rule
 from dialer.core.values import AgentState, Campaign, Caps, Centre, Trunk
-from dialer.office.checking import Check
+from dialer.office.checking import HOUR_S, Check
 from dialer.office.layers import Engine
 from dialer.store import moments
+from dialer.store.hourtext import SAFE
 from dialer.store.schema import LIST_REMOVED
 from dialer.store.settings import StoredCampaign, load_centre, load_trunks
 
 WAIT_S = 2.0
 """An answered person waits longer: in many countries such a call counts as abandoned."""
+NARROW_SHARE = 1 / 6
+"""Who may be called for a smaller share of the time (4 hours a day) is hardly reached."""
 RING_S = 15.0
 """A shorter ringing is not allowed in many countries, and few answer so soon."""
 
@@ -58,7 +61,7 @@ def _operators(connection: sqlite3.Connection, campaign: Campaign, at: float) ->
     if not agents:
         yield "No operator works for the campaign: `dialer agent add NAME --phone N`."
     elif all(one.state is AgentState.SIGNED_OUT for one in agents):
-        yield f"None of its {len(agents)} operators is signed in."
+        yield f"None of its operators is signed in (it has {len(agents)})."
 
 
 def _trunk(campaign: Campaign, trunk: Trunk | None, engine: Engine) -> Iterator[str]:
@@ -82,7 +85,19 @@ def _hours(campaign: Campaign, found: Check) -> Iterator[str]:
         yield f"{count} contacts are never called, for nobody knows their time zone: hours.unknown_zone names none."
     if count := rules.get("no_hours"):
         yield f"{count} contacts are never called: no time of a year lies in the hours of all their time zones."
+    if found.many_zones and found.many_zones_open_s < NARROW_SHARE * HOUR_S * len(found.hours):
+        yield (
+            f"{found.many_zones} contacts have numbers of several possible time zones only, and are called when all of them"
+            f" allow it: in the next {len(found.hours)} hours {found.many_zones_open_s / HOUR_S:.2g} h at most. A column of"
+            " time zones in the list (`timezone`) says where they are."
+        )
     for kind, days in campaign.hours.kinds.items():
+        is_written = any(one.stretches for one in days) and days != SAFE.kinds.get(kind)
+        if is_written and found.kinds and kind not in {"default", *found.kinds}:
+            yield (
+                f"There are calling hours for phones of the kind {kind}, and nobody who is left to call has one; there are:"
+                f" {', '.join(found.kinds)}. The kind is told at the import, by the column."
+            )
         if not any(one.stretches for one in days):
             yield f"Phones of the kind {kind} have no calling hours at all."
 
@@ -110,7 +125,7 @@ def _caps(campaign: Campaign, centre: Centre) -> Iterator[str]:
             yield f"A cap of 0 calls to a {scope} means that nobody is called."
         elif most < attempts:
             yield (
-                f"A {scope} is called {most:g} times a day at most, so that {attempts} attempts take"
+                f"A {scope} is called {'once' if most == 1 else f'{most:g} times'} a day at most, so that {attempts} attempts take"
                 f" {-(-attempts // most):g} days."
             )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 
@@ -58,6 +58,8 @@ class Reason(msgspec.Struct, kw_only=True):
 class Check(msgspec.Struct, kw_only=True):
     """What a dry run found. *later*: contacts that may be dialed only after the last hour; *later_at*: the first of
     them then. *owned*: those whose card is an operator's, of all that may be dialed. *one_by_one*: judged singly.
+    *many_zones*: contacts none of whose numbers tells its time zone, but only several; *many_zones_open_s*: so
+    long may one of them be dialed in all these hours, at most. *kinds*: of the phones of those who are not done.
     """
 
     campaign: str
@@ -68,6 +70,9 @@ class Check(msgspec.Struct, kw_only=True):
     later_at: float | None = None
     owned: int = 0
     one_by_one: int = 0
+    many_zones: int = 0
+    many_zones_open_s: float = 0.0
+    kinds: list[str] = []
     never: list[Reason]
 
 
@@ -128,6 +133,7 @@ class _Run:
         self._facts = Facts(census.connection, calendar, campaign, centre, at)
         self._known: dict[Lead, _Open] = {}
         self._never: dict[str, Reason] = {}
+        self._kinds: set[str] = set()
         self._check = Check(
             campaign=campaign.id,
             at=at,
@@ -141,6 +147,7 @@ class _Run:
         for one in self._census.classes():
             opened = self._opened(self._fresh(one))
             self._count(opened, one.count)
+            self._note_phones(one.phones, opened, one.count)
             if opened.rule:
                 self._class_never(one, opened.rule)
         total = self._census.differing_count()
@@ -149,6 +156,7 @@ class _Run:
             lead = msgspec.structs.replace(self._facts.lead(row), due=due)
             opened = self._opened(lead)
             alike[opened] += 1
+            self._note_phones([(phone.kind, phone.zones) for phone in lead.phones], opened, 1)
             if lead.owner is not None and not opened.rule:
                 found.owned += 1
             if opened.rule:
@@ -167,6 +175,7 @@ class _Run:
         if self._tell_never is not None:
             for contact, why in self._census.all_done():
                 self._tell_never(contact, why)
+        found.kinds = sorted(self._kinds)
         found.never = sorted(self._never.values(), key=lambda one: (one.is_done, -one.contacts, one.reason))
         return found
 
@@ -222,7 +231,8 @@ class _Run:
         rule = ""
         for _ in range(_STEPS_MAX):
             if moment >= self._end:
-                return _Open(tuple(spans), moment)
+                never = "" if spans else self._never_rule(lead, moment)
+                return _Open(tuple(spans), None if never else moment, never)
             verdict = judge(self._with_hours(lead, moment), self._campaign, moment)
             if verdict.phone is None:
                 if verdict.until is None or verdict.until >= FOREVER:
@@ -236,6 +246,12 @@ class _Run:
             spans.append((moment, min(close, self._end)))
             moment = close
         return _Open(tuple(spans), None, rule)
+
+    def _never_rule(self, lead: Lead, at: float) -> str:
+        """The rule, other than hours, for which *lead* will not be dialed at *at* nor after it; empty: none."""
+        phones = tuple(msgspec.structs.replace(phone, hours=(0.0, FOREVER)) for phone in lead.phones)
+        verdict = judge(msgspec.structs.replace(lead, phones=phones), self._campaign, at)
+        return verdict.rule if verdict.phone is None and verdict.until is None else ""
 
     def _with_hours(self, lead: Lead, at: float) -> Lead:
         """*lead* with the hours as they are at another instant."""
@@ -286,6 +302,13 @@ class _Run:
             if opened.next_at is not None:
                 known = found.later_at
                 found.later_at = opened.next_at if known is None else min(known, opened.next_at)
+
+    def _note_phones(self, phones: Sequence[tuple[str, tuple[str, ...]]], opened: _Open, count: int) -> None:
+        self._kinds.update(kind for kind, _ in phones)
+        if opened.spans and all(len(zones) > 1 for _, zones in phones):
+            self._check.many_zones += count
+            open_s = sum(until - since for since, until in opened.spans)
+            self._check.many_zones_open_s = max(self._check.many_zones_open_s, open_s)
 
     def _class_never(self, one: Class, rule: str) -> None:
         reason = self._reason(rule)
@@ -340,5 +363,8 @@ def _places(first: float, since: float, until: float, count: int) -> Iterator[in
 
 def _full_hour(at: float) -> float:
     """The beginning of the hour by the centre's clock."""
-    local = datetime.fromtimestamp(at).astimezone()
-    return at - (local.minute * 60 + local.second + local.microsecond / 1e6)
+    second = int(
+        at
+    )  # what rounding leaves of a fraction would put what opens at a full hour into the one before
+    local = datetime.fromtimestamp(second).astimezone()
+    return float(second - local.minute * 60 - local.second)

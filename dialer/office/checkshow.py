@@ -108,7 +108,7 @@ def _print(found: Check, warned: list[str], state: str, never: Path | None) -> N
         write(f"  {found.later} only later{first}\n")
     write(f"  {barred} never by a rule, {done} done\n")
     if found.owned:
-        write(f"  {found.owned} cards belong to operators\n")
+        write(f"  {found.owned} of them belong to an operator\n")
     tables.show(
         list(_hour_rows(found.hours)), title=f"Contacts that may be dialed, hour by hour ({_zone(found.at)})"
     )

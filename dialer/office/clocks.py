@@ -34,18 +34,20 @@ def there(at: float, zones: Sequence[str]) -> str:
     local = sorted((datetime.fromtimestamp(at, ZoneInfo(name)) for name in zones), key=_wall)
     first, last = (f"{_DAYS[one.weekday()]} {one:%H:%M}" for one in (local[0], local[-1]))
     shown = first if first == last else f"{first} to {last}"
-    return f"{shown} ({places(zones)})"
+    return f"{shown} ({places(zones, at)})"
 
 
 def _wall(local: datetime) -> datetime:
     return local.replace(tzinfo=None)
 
 
-def places(zones: Sequence[str]) -> str:
-    """Time zones by name; of many only how many."""
+def places(zones: Sequence[str], at: float) -> str:
+    """Time zones by name; of many only how many, and how far they reach at *at*."""
     if len(zones) <= _ZONES_SHOWN:
         return ", ".join(zones)
-    return f"{zones[0]} and {len(zones) - 1} more time zones"
+    local = sorted((datetime.fromtimestamp(at, ZoneInfo(name)) for name in zones), key=_wall)
+    first, last = (one.isoformat()[-6:] for one in (local[0], local[-1]))
+    return f"{len(zones)} time zones, UTC{first} to UTC{last}"
 
 
 def hours_of(hours: CallingHours, kind: str, at: float, zones: Sequence[str]) -> str:

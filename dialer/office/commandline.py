@@ -95,10 +95,10 @@ class _Instant(click.ParamType):  # type: ignore[type-arg]
             return value
         if (relative := _RELATIVE.fullmatch(value)) is not None:
             return time.time() + float(f"{relative[1]}1") * int(relative[2]) * _UNITS_S[relative[3]]
-        if _CLOCK.fullmatch(value):
-            value = f"{datetime.now().astimezone():%Y-%m-%d}T{value:0>5}"
+        today = f"{datetime.now().astimezone():%Y-%m-%d}"
+        text = f"{today}T{value:0>5}" if _CLOCK.fullmatch(value) else value
         try:
-            return datetime.fromisoformat(value).astimezone().timestamp()
+            return datetime.fromisoformat(text).astimezone().timestamp()
         except (ValueError, OverflowError):
             self.fail(
                 f"{value!r} is no time; allowed: 2026-03-01, 2026-03-01T14:05 (with a zone or ours), 14:05 for today,"

@@ -59,8 +59,12 @@ def add_numbers(home: Path, texts: Sequence[str], campaign: str | None, source: 
                 new[entry] = dnc.add_here(
                     connection, [entry], campaign=campaign, source=source, note=note, at=at
                 )
+        concerned = {entry: dnc.contacts_with(connection, entry) for entry in new}
     where = _where(campaign)
-    said = [f"{entry}: {'is' if is_new else 'was already'} {where}." for entry, is_new in new.items()]
+    said = [
+        f"{entry}: {'is' if is_new else 'was already'} {where}{_concerns(concerned[entry])}."
+        for entry, is_new in new.items()
+    ]
     return "\n".join([*said, *([_tell(home)] if any(new.values()) else [])])
 
 
@@ -129,6 +133,11 @@ def check_number(home: Path, text: str, campaign: str | None, as_format: str) ->
     tables.show([_row(one) for one in found], as_format)
 
 
+def _concerns(contacts: int) -> str:
+    """A beginning that is too short bars more people than was meant: how many it is must be seen at once."""
+    return f"; contacts with such a number: {contacts}" if contacts else ""
+
+
 def _verdict(found: Sequence[Entry]) -> str:
     if any(one.campaign is None for one in found):
         return "is not called by any campaign"
@@ -169,7 +178,11 @@ def _row(one: Entry, *, with_removed: bool = False) -> dict[str, Any]:
 
 
 def _where(campaign: str | None) -> str:
-    return f"on the do-not-call list of campaign {campaign}" if campaign else "on the do-not-call list of all"
+    return (
+        f"on the do-not-call list of campaign {campaign}"
+        if campaign
+        else "on the do-not-call list of all campaigns"
+    )
 
 
 def _tell(home: Path) -> str:

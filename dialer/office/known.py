@@ -42,8 +42,12 @@ def check(
 
 def check_contact(connection: sqlite3.Connection, contact: int) -> None:
     """That there is such a contact. Raises NotInStore."""
-    if connection.execute("SELECT 1 FROM contacts WHERE id = ?", (contact,)).fetchone() is None:
+    if not _is_there(connection, contact):
         raise NotInStore(f"There is no contact {contact}.")
+
+
+def _is_there(connection: sqlite3.Connection, contact: int) -> bool:
+    return connection.execute("SELECT 1 FROM contacts WHERE id = ?", (contact,)).fetchone() is not None
 
 
 def contacts_of(connection: sqlite3.Connection, text: str, region: str) -> list[ContactId]:
@@ -51,13 +55,14 @@ def contacts_of(connection: sqlite3.Connection, text: str, region: str) -> list[
 
     Raises NotInStore: there is none.
     """
-    number = Numbers(region).accept(text) if len(text) > _ID_DIGITS_MAX or not text.isdecimal() else None
-    if number is None and text.isdecimal():
-        check_contact(connection, int(text))
+    is_id = text.isdecimal() and len(text) <= _ID_DIGITS_MAX
+    if is_id and _is_there(connection, int(text)):
         return [ContactId(int(text))]
+    number = Numbers(region).accept(text)
     found = store.find_contacts(connection, number=number, limit=store.ROWS_MAX) if number else []
     if not found:
-        raise NotInStore(f"There is no contact {text}: neither an id nor the number of anybody.")
+        what = "" if is_id and number is None else ": neither an id nor the number of anybody"
+        raise NotInStore(f"There is no contact {text}{what}.")
     return [ContactId(row["id"]) for row in found]
 
 

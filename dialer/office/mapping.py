@@ -18,6 +18,7 @@ from dialer.office.csvfile import BadList
 REJECT_COLUMNS = ("reject_line", "reject_reason")
 """What a reject file has besides the columns of its list; left out when it is imported again."""
 
+_TARGETS = ("name", "id", "phone", "timezone", "field", "ignore")
 _KIND = re.compile(r"[a-z0-9_-]{1,32}\Z")
 _WORDS: dict[str, str] = {
     "phone:main": "phone telephone tel number msisdn телефон тел номер основной_телефон контактный_телефон"
@@ -102,8 +103,9 @@ def _read_given(one: str, heads: Sequence[str], file: str) -> tuple[int, str]:
     target, column = target.strip(), column.strip()
     kind, _, detail = target.partition(":")
     allowed = "name=, id=, phone=, phone:KIND=, timezone=, field:NAME= and ignore= are allowed"
-    if not sign or kind not in ("name", "id", "phone", "timezone", "field", "ignore"):
-        raise BadList(f"{one!r} says nothing about a column: {allowed}, each with a column.")
+    if not sign or kind not in _TARGETS:
+        turned = f" The column comes last: {column}={target}?" if column.split(":")[0] in _TARGETS else ""
+        raise BadList(f"{one!r} says nothing about a column: {allowed}, each with a column.{turned}")
     if kind == "phone" and not _KIND.match(detail or "main"):
         raise BadList(f"{detail!r} is no kind of phone: 1 to 32 of a-z, 0-9, '-' and '_' are allowed.")
     if (kind == "field") != bool(detail) and kind != "phone":

@@ -15,25 +15,16 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import PhoneMetadata, PhoneNumberDesc, PhoneNumberFormat, ValidationResult
+from phonenumbers import PhoneMetadata, PhoneNumberFormat, ValidationResult
 from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE, NumberParseException
+
+from dialer.store.numberplan import SPECIAL_TYPES, pattern_of
 
 _SEPARATORS = str.maketrans("", "", " .\u00a0")
 _ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d\d?\Z")
 _WHOLE_FLOAT = re.compile(r"(\+?\d{5,17})[.,]0\Z")
 _WRAPPED = re.compile(r'="([^"]*)"\Z')
-_TYPES = (
-    "mobile",
-    "fixed_line",
-    "toll_free",
-    "premium_rate",
-    "shared_cost",
-    "voip",
-    "personal_number",
-    "pager",
-    "uan",
-    "voicemail",
-)
+_TYPES = ("mobile", "fixed_line", *SPECIAL_TYPES)
 _TEXT_MAX = 100
 _CACHED = 65536
 
@@ -89,19 +80,13 @@ def _exists(code: int) -> Callable[[str], object]:
         metadata = PhoneMetadata.metadata_for_region(name, None)
         if metadata is None:
             continue
-        types = "|".join(_of(desc) for name in _TYPES if (desc := getattr(metadata, name, None)) is not None)
-        own = f"(?={_of(metadata.general_desc)}\\Z)(?:{types or '(?!)'})\\Z"
+        types = "|".join(
+            pattern_of(desc) for name in _TYPES if (desc := getattr(metadata, name, None)) is not None
+        )
+        own = f"(?={pattern_of(metadata.general_desc)}\\Z)(?:{types or '(?!)'})\\Z"
         leading = metadata.leading_digits
         pattern = f"(?:(?={leading}){own}|(?!{leading}){pattern})" if leading else f"(?:{own}|{pattern})"
     return re.compile(pattern).match
-
-
-def _of(desc: PhoneNumberDesc | None) -> str:
-    """The pattern of a kind of number, with its lengths."""
-    if desc is None or not desc.national_number_pattern:
-        return "(?!)"
-    lengths = "|".join(f"\\d{{{length}}}" for length in desc.possible_length if length > 0)
-    return f"(?:(?=(?:{lengths or '(?!)'})\\Z)(?:{desc.national_number_pattern}))"
 
 
 class Numbers:

@@ -81,10 +81,21 @@ def set_campaign(home: Path, name: str, assignments: Sequence[tuple[str, str]]) 
     """
     with _store(home) as connection:
         campaign = settings.load_campaign(connection, name).campaign
+        before = campaign
         for path, text in assignments:
             campaign = files.set_in_campaign(campaign, path, text)
         settings.apply_campaign(connection, campaign, time.time())
-    said = [f"Campaign {name}: {path} = {text}." for path, text in assignments]
+    said = [
+        f"Campaign {name}: {path} {f'= {text}' if text else 'is empty, or as if left out'}."
+        for path, text in assignments
+    ]
+    if before.hours is not None and campaign.hours is None:
+        said.append(
+            "Warning: its calling hours are gone, and people are called at any time of the day and the night."
+            " Applying its file again brings them back."
+        )
+    elif before.hours is None and campaign.hours is not None:
+        said.append(f"It has calling hours again: `dialer campaign show {name}` tells which.")
     return "\n".join([*said, _tell(home)])
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ from dialer.store.classes import zones_of
 from dialer.store.connect import open_reader, open_writer
 
 _CALENDAR = Calendar()
+_LIKE_A_ZONE = re.compile(r"zone|\butc\b|\bgmt\b|пояс|зона|时区", re.IGNORECASE)
+"""Heads of columns that may well hold time zones."""
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +113,8 @@ def show_contact(home: Path, contact: str, as_format: str) -> None:
         tables.show([found], "json")
         return
     for phone in found["phones"]:
-        phone["zones"] = clocks.places(phone["zones"])
+        phone["zones"] = clocks.places(phone["zones"], time.time())
+        phone["is_bad"] = bool(phone["is_bad"])
     for lead in found["leads"]:
         for key in ("due_at", "owned_until_at"):
             lead[key] = tables.printable(key, lead[key])
@@ -140,6 +146,7 @@ def _said(outcome: Outcome, name: str) -> list[str]:
     added = f"{counts.contacts_added} contacts added, {counts.duplicates} were there already"
     said = [
         _form(outcome),
+        *_columns(outcome),
         f"List {name}: {added}, {counts.rejected} rejected, of {counts.rows_read} rows {speed}.",
     ]
     if outcome.numbers_left_out:
@@ -157,6 +164,20 @@ def _said(outcome: Outcome, name: str) -> list[str]:
 
 def _form(found: Outcome | Preview) -> str:
     return f"Read as {found.form.encoding}, columns parted by {found.form.delimiter!r}."
+
+
+def _columns(outcome: Outcome) -> list[str]:
+    """What each column was taken for; a column of time zones that nobody recognized is the gravest mistake."""
+    rows = outcome.columns.as_rows()
+    taken = ", ".join(f"{tables.text_of(row['column']) or '(no head)'} as {row['taken_for']}" for row in rows)
+    said = [f"Columns: {taken}."]
+    said += [
+        f"Warning: the column {row['column']!r} is kept as a field. If it holds the people's time zones, import the file"
+        f" into another list with --map {shlex.quote('timezone=' + row['column'])}: who is in a list already is not changed."
+        for row in rows
+        if row["taken_for"].startswith("field:") and _LIKE_A_ZONE.search(row["column"])
+    ]
+    return said
 
 
 def _print_preview(found: Preview) -> None:

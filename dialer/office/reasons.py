@@ -20,13 +20,13 @@ from dialer.store.calendar import Calendar
 
 SENTENCES = {
     "bad_number": "the number was found not to exist",
-    "do_not_call": "the number is on the do-not-call list of all",
+    "do_not_call": "the number is on the do-not-call list of all campaigns",
     "do_not_call_campaign": "the number is on the campaign's do-not-call list",
     "blocked": "the number begins like, or fits, a do-not-call entry",
     "tried": "the number was tried as often as it may be",
     "tried_contact": "the contact was tried as often as it may be",
     "result": "the number gave one result as often as it may",
-    "hours": "outside calling hours",
+    "hours": "it is outside calling hours",
     "no_hours": "there are no calling hours for this kind of phone",
     "unknown_zone": "the time zone is not known",
     "number_per_day": "the number was called as often as it may be in a day",
@@ -147,7 +147,7 @@ class Reasons:
         assert self._campaign.hours is not None
         zones = self._zones(phone)
         told = clocks.hours_of(self._campaign.hours, phone.kind, self._at, zones)
-        return f"within a year there is no time that fits ({clocks.places(zones)}); {told}"
+        return f"within a year there is no time that fits ({clocks.places(zones, self._at)}); {told}"
 
     def _zones(self, phone: LeadPhone) -> tuple[str, ...]:
         assumed = self._campaign.hours.unknown_zone if self._campaign.hours is not None else ""

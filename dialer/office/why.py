@@ -251,14 +251,17 @@ class _Question:
         ready = [one for one in agents if one.was_ready]
         if ready:
             waiting = sum(call.campaign == self._id and not call.is_connected_at(self._at) for call in calls)
-            says = f"{len(ready)} of {len(agents)} ready; {waiting} calls of the campaign are on their way to them"
+            says = (
+                f"{len(ready)} of {len(agents)} ready; calls of the campaign on their way to them: {waiting}"
+            )
             return Line(layer="operators", says=says)
         until = (
             moments.next_ready(self._db, [one.agent for one in agents], self._at) if self._is_past else None
         )
         at_work = [f"{one.agent} {_state(one)}" for one in agents if one.state is not AgentState.SIGNED_OUT]
         says = "; ".join(at_work[:5]) + (f" and {len(at_work) - 5} more" if len(at_work) > 5 else "")
-        told = f"none of {len(agents)} ready: {says}" if at_work else f"all {len(agents)} signed out"
+        nobody = "the only one is" if len(agents) == 1 else f"all {len(agents)} are"
+        told = f"none of {len(agents)} ready: {says}" if at_work else f"{nobody} signed out"
         return Line(layer="operators", rule="no_operator_idle", says=told, until=until)
 
     def _engine_lines(self) -> Iterator[Line]:
@@ -298,8 +301,8 @@ class _Question:
 
     def _turn_line(self, state: LeadState) -> Line:
         before = moments.leads_before(self._db, state.lead, self._at, BEFORE_MAX)
-        told = f"more than {BEFORE_MAX}" if before >= BEFORE_MAX else str(before)
-        return Line(layer="turn", says=f"{told} leads that are due go before")
+        told = f"more than {BEFORE_MAX}" if before >= BEFORE_MAX else str(before) if before else "none"
+        return Line(layer="turn", says=f"leads that are due and go before: {told}")
 
     # -- the next moment, and what then happened --------------------------------------------
 

@@ -137,7 +137,7 @@ def _next(one: Answer) -> str:
     there = clocks.there(one.next_at, one.zones)
     shown = f"; there: {there}" if there else ""
     if one.next_at <= one.at:
-        return f"As for the person, it might be at once{shown}."
+        return f"As for the person, it might be {'then' if one.when == 'later' else 'at once'}{shown}."
     return f"Next moment: {clocks.clock(one.next_at)}{shown}."
 
 

@@ -26,6 +26,7 @@ from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 from dialer.core import hours as core
 from dialer.core.values import FOREVER, CallingHours
 from dialer.store.digits import free_tail, longest
+from dialer.store.numberplan import SPECIAL_TYPES, pattern_of
 
 ANY_TIME = (0.0, FOREVER)
 """The stretch of a campaign without calling hours."""
@@ -213,12 +214,12 @@ class _Region:
     def __init__(self, metadata: PhoneMetadata, *, is_alone: bool) -> None:
         leading = None if is_alone else metadata.leading_digits
         self.leading: _Match | None = re.compile(leading).match if leading else None
-        own = f"(?={_of(metadata.general_desc)}\\Z)"
-        special = [_of(getattr(metadata, name)) for name in _SPECIAL]
-        fixed, mobile = _of(metadata.fixed_line), _of(metadata.mobile)
+        own = f"(?={pattern_of(metadata.general_desc)}\\Z)"
+        special = [pattern_of(getattr(metadata, name)) for name in SPECIAL_TYPES]
+        fixed, mobile = pattern_of(metadata.fixed_line), pattern_of(metadata.mobile)
         both = metadata.same_mobile_and_fixed_line_pattern
         descs = [metadata.general_desc, metadata.fixed_line, metadata.mobile]
-        descs += [getattr(metadata, name) for name in _SPECIAL]
+        descs += [getattr(metadata, name) for name in SPECIAL_TYPES]
         self.free = min(_free(desc) for desc in descs)
         """So many digits at a number's end matter to none of these patterns."""
         self.first = 0 if leading is None else longest(leading) or DIGITS_MOST
@@ -228,29 +229,6 @@ class _Region:
         self.exists: _Match = re.compile(
             f"{own}(?:{'|'.join([*([] if both else [mobile]), fixed, *special])})\\Z"
         ).match
-
-
-_SPECIAL = (
-    "premium_rate",
-    "toll_free",
-    "shared_cost",
-    "voip",
-    "personal_number",
-    "pager",
-    "uan",
-    "voicemail",
-)
-"""Types of number that belong to no place, whatever they begin with."""
-
-
-def _of(desc: PhoneNumberDesc | None) -> str:
-    """The pattern of a type of number, with its lengths."""
-    if desc is None or not desc.national_number_pattern:
-        return "(?!)"
-    if not desc.possible_length:
-        return f"(?:{desc.national_number_pattern})"
-    lengths = "|".join(f"\\d{{{length}}}" for length in desc.possible_length if length > 0)
-    return f"(?:(?=(?:{lengths or '(?!)'})\\Z)(?:{desc.national_number_pattern}))"
 
 
 def _free(desc: PhoneNumberDesc | None) -> int:

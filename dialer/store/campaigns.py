@@ -79,7 +79,8 @@ def campaign_document(campaign: Campaign) -> dict[str, Any]:
 def set_in_campaign(campaign: Campaign, path: str, text: str) -> Campaign:
     """*campaign* with one setting changed, by its path in the file (``calls.ring_s``).
 
-    *text* is a TOML value; a text needs no quotes. Raises BadFile, naming the setting as a file would.
+    *text* is a TOML value; a text needs no quotes; empty where that is no value: as if left out of the file.
+    Raises BadFile, naming the setting as a file would.
     """
     document = campaign_document(campaign)
     keys = documents.split_key(path)
@@ -95,7 +96,13 @@ def set_in_campaign(campaign: Campaign, path: str, text: str) -> Campaign:
     if keys == ("hours", "any_time") and value is True:
         table.clear()  # all that it stands for no longer holds
     table[keys[-1]] = value
-    documents.check(document, name, "campaign")
+    try:
+        documents.check(document, name, "campaign")
+    except BadFile:
+        if text.strip():
+            raise
+        del table[keys[-1]]
+        documents.check(document, name, "campaign")
     return campaign_from(document, name)
 
 

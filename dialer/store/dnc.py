@@ -186,6 +186,24 @@ def barred_numbers(
     return {number: rule for number in numbers if (rule := lists.barred(number, campaign or ""))}
 
 
+def contacts_with(connection: sqlite3.Connection, number: str) -> int:
+    """How many contacts have a number that is, or begins like, or fits, the entry *number*.
+
+    Raises BadEntry, sqlite3.Error.
+    """
+    fixed = re.split(r"[*?]", number, maxsplit=1)[0]
+    where = (
+        "number = :number" if kind_of(number) == "number" else "number >= :fixed AND number < :fixed || ':'"
+    )
+    if kind_of(number) == "pattern":
+        where += " AND number GLOB :number"
+    [count] = connection.execute(
+        f"SELECT count(DISTINCT contact) FROM phones WHERE {where}",
+        {"number": number, "fixed": fixed},
+    ).fetchone()
+    return int(count)
+
+
 def list_entries(
     connection: sqlite3.Connection,
     *,

@@ -6,6 +6,8 @@
 3. Each lead that is left is judged on fresh facts (:func:`dialer.core.judging.judge`). What may not be dialed
    now is put off on the spot (:mod:`dialer.store.holding`), so that it is looked at once, and not by
    each question until it may be dialed. That makes the price of a lead the same however many there are.
+   Whose number or contact is being called at this moment is passed over: a switchboard that many share must
+   not fill the hopper for as long as one of them talks.
 4. A question is answered in short steps, between which saves get their turn; and no more leads than
    :data:`LOOKED_MAX` beyond those that are given out are looked at for one question. If the end was not
    seen by then, the answer is partial, and the hopper asks again.
@@ -30,6 +32,7 @@ from dialer.store.classes import open_classes
 from dialer.store.connect import hasty, transaction
 from dialer.store.errors import JournalError
 from dialer.store.facts import ROW, Facts, Row
+from dialer.store.guard import CONTACT_LIVE_SQL, LIVE_SQL
 from dialer.store.schema import PRIORITIES
 from dialer.store.settings import campaign_now, load_centre
 
@@ -86,6 +89,7 @@ class Question:
         self._seen: set[int] = set()
         self._own: dict[str, int] = {}
         self._left = LOOKED_MAX
+        self._was_put_off = False
         self._has_failed = False
 
     def step(self, connection: sqlite3.Connection) -> bool:
@@ -106,7 +110,9 @@ class Question:
                 is_over = True
                 break
             if self._left <= 0:
-                self.is_partial = is_over = True
+                # Of those who are being called now nothing changes by asking again at once.
+                self.is_partial = self.is_partial or self._was_put_off or bool(refused or self.leads)
+                is_over = True
                 break
             row = next(self._rows, None)
             if row is None:
@@ -114,7 +120,9 @@ class Question:
                 break
             lead = facts.lead(row)
             verdict = judge(lead, self._campaign, self._at)
-            if verdict.phone is not None:
+            if verdict.phone is not None and _is_live(connection, lead, verdict):
+                self._left -= 1
+            elif verdict.phone is not None:
                 self.leads.append(lead)
                 if lead.owner is not None:
                     self._own[lead.owner] = self._own.get(lead.owner, 0) + 1
@@ -122,6 +130,7 @@ class Question:
                 self._left -= 1
                 refused.append((row, verdict))
         if refused:
+            self._was_put_off = True
             self._put_off(connection, refused, version)
         if is_over:
             self.is_partial = self.is_partial and not self._has_failed
@@ -242,6 +251,17 @@ def fetch_leads(
     while not question.step(connection):
         pass
     return question.leads, question.unfinished, question.is_partial
+
+
+def _is_live(connection: sqlite3.Connection, lead: Lead, verdict: Verdict) -> bool:
+    """Whether the contact is called now for another campaign, or each number that may be dialed is for somebody."""
+    if connection.execute(CONTACT_LIVE_SQL, (lead.contact, "")).fetchone() is not None:
+        return True
+    return all(
+        connection.execute(LIVE_SQL, (one.phone.number, "")).fetchone() is not None
+        for one in verdict.phones
+        if not one.rule
+    )
 
 
 def _version(connection: sqlite3.Connection) -> int:

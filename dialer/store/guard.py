@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
 
 from dialer.core.judging import judge, waits_for_owner
 from dialer.core.values import Call
@@ -40,10 +41,15 @@ UNKNOWN = "cannot_be_checked"
 
 
 class Guard:
-    """Checks attempts before they are saved, on one connection."""
+    """Checks attempts before they are saved, on one connection.
 
-    def __init__(self, calendar: Calendar | None = None) -> None:
+    *wall*: the machine's clock. The engine's own never goes back: after the machine's was set right by hours, that
+    one tells what hour it is where the person is.
+    """
+
+    def __init__(self, calendar: Calendar | None = None, wall: Callable[[], float] | None = None) -> None:
         self._calendar = calendar or Calendar()
+        self._wall = wall
 
     def forbids(self, connection: sqlite3.Connection, call: Call) -> str | None:
         """The rule that forbids to place *call* at ``call.created_at``, or None. Raises nothing.
@@ -75,7 +81,7 @@ class Guard:
             return NUMBER_LIVE
         if connection.execute(CONTACT_LIVE_SQL, (call.contact, call.attempt)).fetchone() is not None:
             return CONTACT_LIVE
-        at = call.created_at
+        at = call.created_at if self._wall is None else min(call.created_at, self._wall())
         centre = load_centre(connection)
         lead = Facts(connection, self._calendar, campaign, centre, at).lead(tuple(row))
         verdict = judge(lead, campaign, at)

@@ -69,8 +69,11 @@ PAGE_ROWS = 1000
 class Journal:
     """The journal of one engine. Make it with :meth:`open`; use it from one event loop."""
 
-    def __init__(self, path: Path, *, busy_s: float = BUSY_S) -> None:
+    def __init__(
+        self, path: Path, *, busy_s: float = BUSY_S, wall: Callable[[], float] | None = None
+    ) -> None:
         self.path = path
+        self._wall = wall
         self._busy_s = busy_s
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
@@ -78,7 +81,7 @@ class Journal:
         self._ended = threading.Event()
         self._connection: sqlite3.Connection | None = None
         self._calendar = Calendar()
-        self._guard = Guard(self._calendar)
+        self._guard = Guard(self._calendar, wall)
         self._is_closed = False
         self._is_full = False
         self._prune_at = math.inf
@@ -89,13 +92,18 @@ class Journal:
         """Time that the thread has spent on saves."""
 
     @classmethod
-    async def open(cls, path: Path, *, busy_s: float = BUSY_S) -> Journal:
+    async def open(
+        cls, path: Path, *, busy_s: float = BUSY_S, wall: Callable[[], float] | None = None
+    ) -> Journal:
         """Open the journal, made and brought to its present form where needed.
+
+        *wall*: the machine's clock, by which it is judged who may be dialed where it is behind the engine's
+        (:class:`dialer.store.guard.Guard`).
 
         Raises:
             StoreError: it cannot be opened; JournalTooNew: a newer version wrote it.
         """
-        journal = cls(path, busy_s=busy_s)
+        journal = cls(path, busy_s=busy_s, wall=wall)
         journal._thread.start()
         try:
             await journal._run(journal._connect)
@@ -180,6 +188,8 @@ class Journal:
         Raises:
             JournalError: the journal cannot be read.
         """
+        if self._wall is not None:
+            at = min(at, self._wall())
         question = Question(self._calendar, campaign, limit, at, present)
 
         def step(connection: sqlite3.Connection) -> bool:

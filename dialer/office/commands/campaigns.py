@@ -14,7 +14,7 @@ def campaign() -> None:
     """Campaigns."""
 
 
-@campaign.command("apply")
+@campaign.command("apply", short_help="Put the campaigns' files into force.")
 @click.argument("files", nargs=-1, type=FILE)
 @with_home
 def campaign_apply(home: Path, files: tuple[Path, ...]) -> None:
@@ -35,7 +35,7 @@ def campaign_list(home: Path, as_format: str) -> None:
     show(list_rows(home, "campaigns"), as_format)
 
 
-@campaign.command("show")
+@campaign.command("show", short_help="All settings in force; as a file that can be applied.")
 @click.argument("name", type=NAME)
 @click.option(
     "--format",
@@ -56,12 +56,12 @@ def campaign_show(home: Path, name: str, as_format: str) -> None:
     show_campaign(home, name, as_format)
 
 
-@campaign.command("set")
+@campaign.command("set", short_help="Change settings in force, as KEY=VALUE.")
 @click.argument("name", type=NAME)
 @click.argument("settings", nargs=-1, required=True, type=SETTING)
 @with_home
 def campaign_set(home: Path, name: str, settings: tuple[tuple[str, str], ...]) -> None:
-    """Change settings in force, as KEY=VALUE with the key's path in the file (calls.ring_s=25).
+    """Change settings in force, as KEY=VALUE with the key's path in the file (calls.ring_s=25); KEY= takes one out.
 
     The campaign's file is not changed: applying it again puts its own settings into force.
     """
@@ -70,7 +70,7 @@ def campaign_set(home: Path, name: str, settings: tuple[tuple[str, str], ...]) -
     click.echo(set_campaign(home, name, settings))
 
 
-@campaign.command("check")
+@campaign.command("check", short_help="A dry run: who may be called in which hour, and who never.")
 @click.argument("name", type=NAME)
 @click.option(
     "--hours", type=click.IntRange(1, 1000), default=48, show_default=True, help="How far to look ahead."
@@ -128,7 +128,7 @@ def campaign_stop(home: Path, name: str) -> None:
     click.echo(order_campaign(home, name, "stop"))
 
 
-@click.command()
+@click.command(short_help="Why a contact is or was (not) dialed, and when it may be.")
 @click.argument("contact")
 @of_campaign("Only in this campaign; else in all that have to do with the contact.")
 @click.option(
@@ -153,7 +153,7 @@ def why(home: Path, contact: str, campaign: str | None, at: float | None, as_for
     show_why(home, contact, campaign, at, as_format)
 
 
-@click.command()
+@click.command(short_help="Have somebody called at a promised time.")
 @click.argument("contact")
 @click.option("--campaign", type=NAME, required=True, help="The campaign that calls them.")
 @click.option(

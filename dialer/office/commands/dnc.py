@@ -12,12 +12,12 @@ from dialer.office.commandline import FILE, NEW_FILE, listing, of_campaign, with
 _CAMPAIGN = "Only for this campaign; else for all."
 
 
-@click.group()
+@click.group(short_help="Do-not-call lists, of the centre or of a campaign.")
 def dnc() -> None:
     """Numbers that are not called: of the whole centre, or of one campaign."""
 
 
-@dnc.command("add")
+@dnc.command("add", short_help="Put numbers, beginnings or patterns on a list.")
 @click.argument("numbers", nargs=-1, required=True)
 @of_campaign(_CAMPAIGN)
 @click.option("--source", default="command", show_default=True, help="Who asked for it, or where it is from.")
@@ -33,7 +33,7 @@ def dnc_add(home: Path, numbers: tuple[str, ...], **how: Any) -> None:
     click.echo(add_numbers(home, numbers, **how))
 
 
-@dnc.command("remove")
+@dnc.command("remove", short_help="Take entries off a list.")
 @click.argument("numbers", nargs=-1, required=True)
 @of_campaign("From the list of this campaign; else from that for all.")
 @with_home
@@ -89,7 +89,7 @@ def dnc_list(home: Path, as_format: str, **chosen: Any) -> None:
     list_entries(home, as_format, **chosen)
 
 
-@dnc.command("check")
+@dnc.command("check", short_help="Which entries bar a number.")
 @click.argument("number")
 @of_campaign("Only as far as it matters to this campaign.")
 @listing

@@ -9,12 +9,12 @@ import click
 from dialer.office.commandline import INSTANT, with_home
 
 
-@click.group()
+@click.group(short_help="What the engine was told, and what it decided.")
 def journal() -> None:
     """The journal: what the engine was told, what it decided, and what stands."""
 
 
-@journal.command("replay")
+@journal.command("replay", short_help="Play the events again, and compare.")
 @click.option("--since", type=INSTANT, help="Begin with the last start of an engine before this time.")
 @click.option("--until", type=INSTANT, help="End here; what the tables hold now is not compared then.")
 @click.option("--all", "is_all", is_flag=True, help="Begin with the oldest start that is kept.")

@@ -15,7 +15,7 @@ def agent() -> None:
     """Operators and their desk phones."""
 
 
-@agent.command("add")
+@agent.command("add", short_help="Add an operator, or change one.")
 @click.argument("name", type=NAME)
 @click.option("--phone", type=PHONE, required=True, help="Extension of the desk phone.")
 @click.option(
@@ -64,7 +64,7 @@ def agent_ready(home: Path, name: str) -> None:
     click.echo(order_agent(home, name, "ready"))
 
 
-@agent.command("pause")
+@agent.command("pause", short_help="Give an operator no more calls.")
 @click.argument("name", type=NAME)
 @click.option("--reason", default="", help="As the reports will say; else supervisor.")
 @with_home

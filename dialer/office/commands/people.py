@@ -74,7 +74,7 @@ def contacts_lists(home: Path, as_format: str) -> None:
     show(list_rows(home, "lists"), as_format)
 
 
-@contacts.command("show")
+@contacts.command("show", short_help="Everything known of one person, by id or telephone number.")
 @click.argument("contact")
 @click.option(
     "--format",

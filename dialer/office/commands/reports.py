@@ -26,7 +26,7 @@ def report_attempts(home: Path, **chosen: Any) -> None:
     show_attempts(home, **chosen)
 
 
-@report.command("campaign")
+@report.command("campaign", short_help="All campaigns, or one with its results.")
 @click.argument("campaign", required=False, type=NAME)
 @click.option(
     "--by",

@@ -14,7 +14,7 @@ def trunk() -> None:
     """SIP trunks."""
 
 
-@trunk.command("apply")
+@trunk.command("apply", short_help="Put the trunks' files into force.")
 @click.argument("files", nargs=-1, type=FILE)
 @with_home
 def trunk_apply(home: Path, files: tuple[Path, ...]) -> None:

@@ -70,6 +70,15 @@ def test_every_listing_has_a_format() -> None:
             assert set(choice.choices) >= {"table", "json", "csv"}
 
 
+def test_no_summary_of_a_command_is_cut_off_in_the_help() -> None:
+    groups = [main, *(one for _, one in commandline.commands_of(main) if isinstance(one, click.Group))]
+    assert len(groups) > 5
+    for group in groups:
+        room = 80 - 6 - max(map(len, group.commands))
+        cut = [name for name, one in group.commands.items() if one.get_short_help_str(room).endswith("...")]
+        assert cut == [], group.name
+
+
 def test_the_reference_is_up_to_date() -> None:
     written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     assert written == reference.render(main), "run: dialer reference > docs/reference.md"
@@ -229,6 +238,30 @@ def test_set_is_all_or_nothing(dialer: Dialer) -> None:
     assert "# calls.ring_s = 40" in dialer("campaign", "show", "first").stdout
     assert dialer("campaign", "set", "first", "calls.ring_s").exit_code == 2
     assert "There is no campaign 'x'" in dialer("campaign", "set", "x", "title=y").stderr
+
+
+def test_a_setting_is_taken_out_by_an_empty_value(dialer: Dialer) -> None:
+    dialer("trunk", "apply")
+    dialer("campaign", "apply")
+    dialer("campaign", "set", "first", "caps.number_per_day=2", 'hours.kinds.fax=["never"]', "title=Fax")
+    shown = dialer("campaign", "show", "first").stdout
+    assert "number_per_day = 2" in shown
+    result = dialer("campaign", "set", "first", "caps.number_per_day=", "hours.kinds.fax=", "title=")
+    assert result.exit_code == 0, result.stderr
+    assert "caps.number_per_day is empty, or as if left out." in result.stdout
+    after = tomllib.loads(dialer("campaign", "show", "first").stdout)
+    assert ("caps" in after, "fax" in str(after), "title" in after) == (False, False, False)
+    assert "caps.number_per_day" in dialer("campaign", "set", "first", "caps.number_per_day=x").stderr
+
+
+def test_that_calling_hours_are_gone_is_said(dialer: Dialer) -> None:
+    dialer("trunk", "apply")
+    dialer("campaign", "apply")
+    gone = dialer("campaign", "set", "first", "hours.any_time=true").stdout
+    assert "Warning: its calling hours are gone, and people are called at any time" in gone
+    assert "Warning" not in dialer("campaign", "set", "first", "hours.any_time=true").stdout
+    back = dialer("campaign", "set", "first", "hours.any_time=false").stdout
+    assert "It has calling hours again: `dialer campaign show first`" in back
 
 
 @pytest.mark.parametrize("order", ["start", "pause", "resume", "stop"])

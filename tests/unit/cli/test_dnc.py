@@ -21,6 +21,19 @@ def applied(dialer: Dialer) -> Dialer:
     return dialer
 
 
+def test_how_many_people_an_entry_concerns_is_told(applied: Dialer, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(
+        "phone,mobile\n+74951234567,+79161234567\n,+79161234568\n", encoding="utf-8"
+    )
+    applied("contacts", "import", str(tmp_path / "p.csv"), "--list", "first")
+    assert "+7*: is on the do-not-call list of all campaigns; contacts with such a number: 2." in (
+        applied("dnc", "add", "+7*").stdout
+    )
+    one = applied("dnc", "add", "+74951234567", "+7495???4567", "+7812*").stdout.splitlines()
+    assert [line.rpartition(" ")[2] for line in one[:2]] == ["1.", "1."]
+    assert one[2] == "+7812*: is on the do-not-call list of all campaigns."
+
+
 def listed(dialer: Dialer, *words: str) -> list[dict[str, Any]]:
     result = dialer("dnc", "list", *words, "--format", "json")
     assert result.exit_code == 0, result.output
@@ -34,16 +47,16 @@ def test_numbers_beginnings_and_patterns_are_put_on_a_list(applied: Dialer) -> N
     assert (result.exit_code, result.stdout.splitlines()) == (
         0,
         [
-            "+79161234567: is on the do-not-call list of all.",
-            "+7495*: is on the do-not-call list of all.",
-            "+7812???0000: is on the do-not-call list of all.",
+            "+79161234567: is on the do-not-call list of all campaigns.",
+            "+7495*: is on the do-not-call list of all campaigns.",
+            "+7812???0000: is on the do-not-call list of all campaigns.",
             "No engine runs now; it holds from the next start on.",
         ],
     )
     again = applied("dnc", "add", "+79161234567", "--campaign", "first")
     assert "is on the do-not-call list of campaign first." in again.stdout
     same = applied("dnc", "add", "+79161234567")
-    assert same.stdout == "+79161234567: was already on the do-not-call list of all.\n"
+    assert same.stdout == "+79161234567: was already on the do-not-call list of all campaigns.\n"
     rows = listed(applied)
     assert [(row["number"], row["kind"], row["campaign"], row["source"]) for row in rows] == [
         ("+79161234567", "number", None, "law"),
@@ -106,7 +119,10 @@ def test_what_is_removed_was_there_and_is_remembered(applied: Dialer) -> None:
     missing = applied("dnc", "remove", "+7495*", "+7499*")
     assert (missing.exit_code, "+7499*. Nothing was removed" in missing.stderr) == (1, True)
     assert len(listed(applied)) == 3
-    assert "is no longer on the do-not-call list of all" in applied("dnc", "remove", "89161234567").stdout
+    assert (
+        "is no longer on the do-not-call list of all campaigns"
+        in applied("dnc", "remove", "89161234567").stdout
+    )
     assert [(row["number"], row["campaign"]) for row in listed(applied)] == [
         ("+7495*", None),
         ("+79161234567", "first"),
@@ -144,7 +160,7 @@ def test_a_text_with_a_number_on_each_line(applied: Dialer, tmp_path: Path) -> N
     result = applied("dnc", "import", str(file))
     assert result.exit_code == 0, result.output
     assert (
-        "2 numbers are on the do-not-call list of all now, 1 were there already, 2 rejected, of 5 rows"
+        "2 numbers are on the do-not-call list of all campaigns now, 1 were there already, 2 rejected, of 5 rows"
         in (result.stdout)
     )
     assert [(row["number"], row["source"]) for row in listed(applied)] == [
@@ -159,7 +175,7 @@ def test_a_text_with_a_number_on_each_line(applied: Dialer, tmp_path: Path) -> N
     rejected.write_text(rejected.read_text(encoding="utf-8-sig").replace("\n12,", "\n89161234560,"))
     again = applied("dnc", "import", str(rejected))
     assert (
-        "1 numbers are on the do-not-call list of all now, 0 were there already, 1 rejected, of 2"
+        "1 numbers are on the do-not-call list of all campaigns now, 0 were there already, 1 rejected, of 2"
         in again.stdout
     )
 

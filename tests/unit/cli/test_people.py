@@ -76,6 +76,27 @@ def test_one_person_is_shown_whole(dialer: Dialer, people: Path) -> None:
     assert "neither an id nor the number" in dialer("contacts", "show", "+79990000000").stderr
 
 
+def test_a_number_may_be_written_as_in_its_country(dialer: Dialer, people: Path) -> None:
+    dialer("contacts", "import", str(people), "--list", "first")
+    whole, short = (dialer("contacts", "show", number).stdout for number in ("+74951234567", "4951234567"))
+    assert whole == short
+    assert "key" in short
+
+
+def test_what_the_columns_were_taken_for_is_told(dialer: Dialer, tmp_path: Path) -> None:
+    file = tmp_path / "zones.csv"
+    file.write_text("name,phone,zone,city\nAnn,+79161234567,Asia/Omsk,Omsk\n", encoding="utf-8")
+    result = dialer("contacts", "import", str(file), "--list", "first")
+    told = "Columns: name as name, phone as phone:main, zone as field:zone, city as field:city."
+    assert told in result.stdout
+    assert "import the file into another list with --map timezone=zone" in result.stdout
+    right = dialer("contacts", "import", str(file), "--list", "second", "--map", "timezone=zone").stdout
+    assert "zone as timezone" in right
+    assert "Warning" not in right
+    turned = dialer("contacts", "import", str(file), "--list", "third", "--map", "zone=timezone")
+    assert "The column comes last: timezone=zone?" in turned.stderr
+
+
 def test_the_running_engine_is_told(dialer: Dialer, people: Path, engine: Any) -> None:
     engine.answers["POST /v1/campaigns/first/leads-added"] = (200, {})
     result = dialer("contacts", "import", str(people), "--list", "first")
@@ -101,7 +122,7 @@ def test_numbers_on_a_do_not_call_list_are_told_and_imported(
     dialer("dnc", "add", "+74951234567", "+79161234567", *(["+7903*"] if wide else []))
     dialer("dnc", "add", "+74951234567", "+79031234567", "--campaign", "first")
     # What stands on the list of all is not told again of the campaign's.
-    told = [f"{2 + wide} numbers are on the do-not-call list of all: kept, and not dialed."]
+    told = [f"{2 + wide} numbers are on the do-not-call list of all campaigns: kept, and not dialed."]
     told += [] if wide else ["1 number is on that of campaign first: kept, and not dialed."]
     preview = dialer("contacts", "import", str(people), "--list", "first", "--dry-run").stdout
     result = dialer("contacts", "import", str(people), "--list", "first")

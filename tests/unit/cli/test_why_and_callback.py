@@ -158,12 +158,14 @@ def test_a_time_at_which_they_may_not_be_called_is_warned_of(dialer: Dialer, peo
     night = dialer("callback", "1", "--campaign", "first", "--at", "2050-03-01T23:00+03:00")
     assert night.exit_code == 0, night.output
     assert (
-        "Warning: they may not be called then, for outside calling hours (hours); not before " in night.stdout
+        "Warning: they may not be called then, for it is outside calling hours (hours); not before "
+        in night.stdout
     )
     dialer("dnc", "add", "+79161234567", "+74951234567")
     never = dialer("callback", "1", "--campaign", "first", "--at", "2050-03-01T10:00+03:00")
     assert (
-        "Warning: they will not be called, for the number is on the do-not-call list of all" in never.stdout
+        "Warning: they will not be called, for the number is on the do-not-call list of all campaigns"
+        in never.stdout
     )
 
 

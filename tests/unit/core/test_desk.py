@@ -45,6 +45,15 @@ def test_a_rate_below_one_call_a_second() -> None:
     assert desk.room(AT + 2) == 1
 
 
+def test_what_a_rule_of_ours_forbade_says_nothing_of_the_trunk() -> None:
+    desk = TrunkDesk(trunk(channels_max=1))
+    for _ in range(20):
+        desk.took(AT)
+        desk.gave_back(None, AT)
+    assert desk.live == 0
+    assert desk.room(AT + 1) == 1
+
+
 def fails(desk: TrunkDesk, times: int, result: Result, at: float) -> None:
     for _ in range(times):
         desk.took(at)

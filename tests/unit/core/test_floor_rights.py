@@ -129,6 +129,28 @@ def test_new_caps_of_the_centre_empty_the_hoppers_and_other_rules_do_not() -> No
     assert len(hopper) == 0
 
 
+def test_a_lead_that_is_not_due_yet_is_not_dialed_though_it_is_at_hand() -> None:
+    """It was fetched before the clock was set back, say."""
+    later = lead(1, due=AT + 600)
+    w = World(parked("g1"), leads=[later])
+    w.is_store_slow = True
+    w.tick(LOOK_AGAIN_S)
+    early = ev.FreshLead(lead=later, attempt=w.new_id())
+    w.answer(ev.LeadsFetched(at=w.at, campaign=CampaignId("spring"), leads=(early,), unfinished=True))
+    assert w.originated() == []
+    assert not len(w.floor.desks[CampaignId("spring")].hopper)
+
+
+def test_calls_that_a_rule_forbids_at_the_last_moment_do_not_make_the_trunk_rest() -> None:
+    w = World(*(parked(f"g{n}") for n in range(6)), leads=30)
+    for one in w.originated()[:6]:
+        w.tell(ev.OriginateRefused, attempt=one.attempt, reason="gap", was_sent=False, is_ours=True)
+    assert len(w.originated()) == 12
+    for one in w.originated()[6:12]:
+        w.tell(ev.OriginateRefused, attempt=one.attempt, reason="no such endpoint")
+    assert len(w.originated()) == 16, "a trunk that carries nothing rests"
+
+
 # -- no more calls ------------------------------------------------------------------------
 
 
@@ -158,6 +180,16 @@ def test_it_may_be_said_after_the_call_too() -> None:
     w.keys("g1", "*442")
     assert w.store.do_not_call == {"+70000000001"}
     assert w.store.finished == {LeadId(1): "stop"}
+
+
+def test_no_more_calls_is_said_of_all_numbers_also_when_another_call_was_promised_since() -> None:
+    w = World(parked("g1"), campaigns=campaign(results=(STOP,)), leads=[lead(1, "+70000001", "+70000002")])
+    w.hangs_up(w.talks(), 16)
+    w.tell(ev.CallbackOrdered, campaign=CampaignId("spring"), lead=LeadId(1), due=w.at + 60)
+    w.keys("g1", "*442")
+    for _ in range(120):
+        w.tick()
+    assert numbers(w) == ["+70000001"]
 
 
 # -- owners -------------------------------------------------------------------------------
@@ -281,6 +313,19 @@ def test_a_card_returns_to_the_pool_when_it_was_held_or_waited_long_enough() -> 
     for _ in range(60 + int(LOOK_AGAIN_S)):
         w.tick()
     assert {w.call(one.attempt).lead for one in w.originated()} == {1, 2}
+
+
+def test_cards_at_hand_for_an_owner_who_left_are_anybodys_when_they_waited_long_enough() -> None:
+    leads = [owned(n, "g2") for n in (1, 2, 3)]
+    w = World(parked("g2"), parked("g1"), leads=leads, owners=Owners(away="wait", wait_s=AT + 60))
+    w.hangs_up(w.talks(), 16)
+    assert w.floor.desks[CampaignId("spring")].hopper.owners
+    w.keys("g2", "*41")
+    for _ in range(60 + 3 * int(LOOK_AGAIN_S)):
+        w.tick()
+        for call in w.live(CallState.DIALING):
+            w.hangs_up(call, 17, 486)
+    assert {w.call(one.attempt).lead for one in w.originated()} == {1, 2, 3}
 
 
 def test_an_owner_whose_line_drops_before_the_answer_leaves_the_person_to_another() -> None:

@@ -14,6 +14,7 @@ from dialer.core.values import (
     Call,
     CallState,
     Campaign,
+    Hold,
     Lead,
     OperatorResult,
     Owners,
@@ -246,6 +247,36 @@ def test_another_number_may_be_tried_at_once_or_after_a_delay_of_its_own(
     assert (after.due, numbers(after.lead, rule)) == (AT + rest, B)
     alone = lead(1, A)
     assert rules.recycle(alone, a_call(alone, Result.NO_ANSWER), rule, AT).due == AT + 600
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        {"hours": (AT + 3600, FOREVER)},
+        {"held": Hold(until=AT + 3600, rule="number_per_24h")},
+        {"barred": "do_not_call"},
+        {"tried": ("no_answer",)},
+    ],
+)
+def test_the_same_number_rests_if_the_other_may_not_be_dialed_now_or_was_tried_as_often(
+    fact: dict[str, Any],
+) -> None:
+    """Else nobody but the number that was just rung would be rung again, at once."""
+    rule = campaign(retry={Result.NO_ANSWER: RetryRule(again_s=600.0, other_s=0.0, phone="next")})
+    one = lead(1, A, B)
+    one = msgspec.structs.replace(one, phones=(one.phones[0], msgspec.structs.replace(one.phones[1], **fact)))
+    assert rules.recycle(one, a_call(one, Result.NO_ANSWER), rule, AT).due == AT + 600
+
+
+def test_a_number_on_a_list_is_the_last_choice_and_does_not_finish_the_lead() -> None:
+    """It may be taken off the list; whether it is there for good, the store finds out, and keeps that in mind."""
+    one = lead(1, A, B, C)
+    barred = msgspec.structs.replace(one.phones[1], barred="do_not_call")
+    one = msgspec.structs.replace(one, phones=(one.phones[0], barred, one.phones[2]))
+    after = rules.recycle(one, a_call(one, Result.NO_ANSWER), campaign(attempts=1), AT)
+    assert after.lead.next_phone == one.phones[2].id
+    after = rules.recycle(after.lead, a_call(after.lead, Result.NO_ANSWER, phone=2), campaign(attempts=1), AT)
+    assert (after.lead.next_phone, after.finished) == (barred.id, None)
 
 
 def test_a_result_that_does_not_count_leaves_the_attempts_but_has_its_own_limit() -> None:

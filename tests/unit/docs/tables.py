@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
@@ -43,7 +45,7 @@ _CALL_FACTS: dict[type, dict[str, Any]] = {
 PAUSE_S_MAX = 3600.0
 CENTRE = Centre(pause_s_max=PAUSE_S_MAX)
 _TIMED = (AgentState.ARRIVING, AgentState.WRAP_UP)
-_OF_RUNG_ALONE = (agents.LegUp, agents.PhoneLost, agents.PhoneBusy, agents.PhoneFree)
+_OF_RUNG_ALONE = (agents.LegUp, agents.PhoneBusy)
 _PHONES: dict[type, agents.Phone] = {agents.PhoneLost: "lost", agents.PhoneBusy: "in_use"}
 _AGENT_FACTS: dict[type, dict[str, Any]] = {
     agents.SignInAsked: {"channel": ChannelId("new")},
@@ -68,7 +70,10 @@ def call_table() -> str:
 
 
 def agent_table(leg: str) -> str:
-    """Facts down, states across, for an operator whose line is *leg*; facts that never come left out."""
+    """Facts down, states across, for an operator whose line is *leg*; facts that never come left out.
+
+    Who is paused is so by their own word; but where a phone comes back, it was the phone that paused them.
+    """
     states = [state for state in AgentState if not (leg == "rung" and state is AgentState.ARRIVING)]
     rows = []
     for kind in agents.FACTS:
@@ -82,6 +87,8 @@ def agent_table(leg: str) -> str:
         phone = _PHONES.get(kind, "free")
         for state in states:
             agent = _agent(state, leg)
+            if kind is agents.PhoneFree and state is AgentState.PAUSED:
+                agent = msgspec.structs.replace(agent, reason=agents.PHONE_LOST)
             after, commands = agents.step(agent, kind(at=AT, **more), card, CENTRE, phone)
             cells.append(_cell(after != agent, state, after.state, commands))
         rows.append([f"`{kind.__name__}`", *cells])

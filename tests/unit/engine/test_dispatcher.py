@@ -369,10 +369,23 @@ async def test_timers_go_in_batches_and_in_their_order(rig):
     assert len(rig.timers.batches) == 1
     rig.timers.gate.set()
     await until(lambda: len(rig.timers.batches) == 2)
-    assert rig.timers.batches[1] == [timer(2), ClearTimer(kind="lead", subject="1"), timer(1), timer(3)]
+    assert rig.timers.batches[1] == [timer(2), timer(1), timer(3)], "of each subject the last word"
     rig.do(timer(4))
     await until(lambda: len(rig.timers.batches) == 3)
     assert rig.timers.batches[2] == [timer(4)]
+
+
+async def test_timers_are_gathered_but_what_is_due_soon_is_told_at_once(rig, monkeypatch):
+    monkeypatch.setattr(module, "GATHER_S", 3600.0)
+    late = SetTimer(kind="attempt", subject=attempt(1), due=AT + 60)
+    rig.do(late)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert rig.timers.batches == []
+    soon = SetTimer(kind="attempt", subject=attempt(2), due=AT + 0.1)
+    rig.do(ClearTimer(kind="attempt", subject=attempt(1)), soon)
+    await until(lambda: rig.timers.batches)
+    assert rig.timers.batches == [[ClearTimer(kind="attempt", subject=attempt(1)), soon]]
 
 
 async def test_a_slow_redis_holds_up_no_call(rig):

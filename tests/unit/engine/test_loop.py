@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -268,7 +269,8 @@ def test_the_engine_waits_for_no_lock_longer_than_people_can(tmp_path, monkeypat
     make_home(tmp_path)
     asked: list[float] = []
 
-    async def note(path: Path, *, busy_s: float = BUSY_S) -> None:
+    async def note(path: Path, *, busy_s: float = BUSY_S, wall: Any = None) -> None:
+        assert wall is time.time, "hours are judged by the machine's clock if it was set back"
         asked.append(busy_s)
         raise JournalError("enough is known")
 
@@ -424,6 +426,28 @@ async def test_a_call_that_must_not_be_placed_is_refused_under_the_rules_name(ri
     refusals = [(one.attempt, one.reason, one.was_sent) for one in rig.inbox.of(ev.OriginateRefused)]
     assert refusals == [(attempt(1), "blocked", False)]
     assert rig.engine.journal_ok
+
+
+async def test_what_else_happens_while_a_refused_call_is_on_the_floor_is_saved(rig):
+    """The floor hears of the refusal a moment later; meanwhile its operator may leave, say."""
+    await rig.journal.run(lambda db: dnc.add(db, call(1).number, at=1.0))
+    paused = Agent(id=AgentId("ann"), state=AgentState.PAUSED, reason="lunch", since=2.0)
+    hang_up = HangUp(channel=ChannelId("c"))
+    left = rig.floor.on(
+        ev.PhoneChanged(at=2.0, phone="101", is_registered=False),
+        SaveCall(call=call(1)),
+        SaveAgent(agent=paused, at=2.0),
+        hang_up,
+        *dialing(2),
+    )
+    await rig.decide(rig.tick(1.0, *dialing(1)), left)
+    assert rig.rows("SELECT state, reason FROM agents WHERE id = 'ann'") == [("paused", "lunch")]
+    assert rig.states() == {attempt(2): "dialing"}
+    assert rig.acts.of(HangUp) == [hang_up]
+    assert rig.acts.of(Originate) == [dialing(2)[1]]
+    (refusal,) = rig.inbox.of(ev.OriginateRefused)
+    assert (refusal.attempt, refusal.is_ours) == (attempt(1), True)
+    assert rig.left_out() == [(attempt(1), ["Originate"])]
 
 
 async def test_one_forbidden_call_does_not_take_the_whole_batch_apart(rig):

@@ -37,11 +37,22 @@ def dry_run(
     centre: Centre = Centre(),  # noqa: B008
     never: list[tuple[int, str]] | None = None,
 ) -> Check:
+    return check_at(story, at(when), hours=hours, centre=centre, never=never)
+
+
+def check_at(
+    story: Story,
+    now: float,
+    *,
+    hours: int = 48,
+    centre: Centre = Centre(),  # noqa: B008
+    never: list[tuple[int, str]] | None = None,
+) -> Check:
     campaign = settings.campaign_now(story.db, "spring")
     assert campaign is not None
     tell = None if never is None else lambda contact, reason: never.append((contact, reason))
-    with open_census(story.path, campaign, centre, at(when)) as census:
-        return check(census, CALENDAR, campaign, centre, at(when), hours=hours, never=tell)
+    with open_census(story.path, campaign, centre, now) as census:
+        return check(census, CALENDAR, campaign, centre, now, hours=hours, never=tell)
 
 
 def table(found: Check) -> dict[str, tuple[int, int]]:
@@ -192,6 +203,26 @@ async def test_it_agrees_with_the_judgement_hour_by_hour(story: Story) -> None:
     assert sum(hour.new for hour in found.hours) == len(people)
 
 
+async def test_what_opens_at_a_full_hour_is_counted_in_it_whatever_the_fraction(story: Story) -> None:
+    story.person(work(1), zone=MOSCOW)
+    apply(story)
+    for step in range(200):
+        found = check_at(story, at("08:17") + step * 0.0123456789)
+        assert [hour.at % 3600 for hour in found.hours if hour.new] == [0.0]
+        assert found.hours[1].new == 1
+
+
+async def test_a_promise_to_somebody_on_a_list_is_no_call_to_come(story: Story) -> None:
+    person = story.person(work(1), zone=MOSCOW)
+    apply(story)
+    await story.promise("08:40", person, "+9 10:00")
+    assert dry_run(story, "09:00").later == 1
+    dnc.add(story.db, "+74951112201", source="test", at=at("08:45"))
+    found = dry_run(story, "09:00")
+    assert found.later == 0
+    assert [(one.reason, one.contacts) for one in found.never] == [("do_not_call", 1)]
+
+
 # -- warnings ----------------------------------------------------------------------------------
 
 
@@ -207,7 +238,7 @@ def apply(story: Story, **changes: Any) -> Campaign:
 
 
 async def test_a_sound_campaign_is_warned_of_nothing(story: Story) -> None:
-    story.person(work(1), zone=MOSCOW)
+    story.person(work(1), ("mobile", "+79161112201"), zone=MOSCOW)
     apply(story)
     assert warned(story) == ""
 
@@ -223,7 +254,7 @@ async def test_a_sound_campaign_is_warned_of_nothing(story: Story) -> None:
         ({"no_agent": "hang_up"}, "hung up on without a word"),
         ({"owners": Owners(away="wait")}, "Cards wait for their owner for ever"),
         ({"caps": Caps(gap_s=300.0)}, "caps.gap_s of 300 s is longer than the pause after busy (180 s)"),
-        ({"caps": Caps(number_per_day=1)}, "called 1 times a day at most, so that 3 attempts take 3 days"),
+        ({"caps": Caps(number_per_day=1)}, "called once a day at most, so that 3 attempts take 3 days"),
         ({"caps": Caps(contact_per_24h=0)}, "A cap of 0 calls to a contact"),
         (
             {"hours": CallingHours(kinds={"mobile": HOURS.kinds["mobile"]})},
@@ -241,6 +272,28 @@ async def test_settings_that_are_unlikely_to_be_meant(
     story.person(work(1), zone=MOSCOW)
     apply(story, **changes)
     assert said in warned(story)
+
+
+async def test_hours_for_phones_that_nobody_has_are_warned_of(story: Story) -> None:
+    story.person(work(1), zone=MOSCOW)
+    apply(story)
+    assert (
+        "hours for phones of the kind mobile, and nobody who is left to call has one; there are: work."
+        in (warned(story))
+    )
+
+
+async def test_where_no_number_tells_its_zone_the_few_hours_are_warned_of(story: Story) -> None:
+    somewhere = ("mobile", "+79161112201")  # in Russia
+    story.person(somewhere)
+    story.person(work(1), somewhere)  # its other number tells where it is
+    apply(story)
+    # 09:00-21:00 in all of Russia: 00:00-12:00 in Kamchatka's morning, 10 hours later in Kaliningrad's.
+    assert dry_run(story, "00:00").many_zones_open_s == 2 * 2 * 3600
+    said = "1 contacts have numbers of several possible time zones only, and are called when all of them allow it"
+    assert f"{said}: in the next 48 hours 4 h at most." in warned(story, "00:00")
+    story.person(("mobile", "+79161112202"), zone=MOSCOW)
+    assert dry_run(story, "00:00").many_zones == 1
 
 
 async def test_nobody_knows_where_they_are(story: Story) -> None:
@@ -262,7 +315,7 @@ async def test_nobody_to_call_them_and_nobody_to_be_called(story: Story) -> None
     await story.promise("10:10", sold, "+9 10:00")
     assert "Nobody may be dialed in the next 48 hours." in warned(story)
     await story.agent("10:20", ANN, AgentState.SIGNED_OUT)
-    assert "None of its 1 operators is signed in." in warned(story)
+    assert "None of its operators is signed in (it has 1)." in warned(story)
     story.db.execute("""UPDATE agents SET campaigns = '["autumn"]' WHERE id = ?""", (AgentId("ann"),))
     assert "No operator works for the campaign" in warned(story)
     await story.run("10:25", CampaignState.PAUSED)

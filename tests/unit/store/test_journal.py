@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dialer.core.commands import HangUp, SaveAgent, SaveCall, SaveCampaignState, SaveLead, SavePhone
+from dialer.core.commands import (
+    HangUp,
+    SaveAgent,
+    SaveCall,
+    SaveCallback,
+    SaveCampaignState,
+    SaveLead,
+    SavePhone,
+)
 from dialer.core.events import (
     ContactHungUp,
     FreshLead,
@@ -49,6 +57,26 @@ async def first_lead(journal: Journal, campaign: Campaign, at: float = 10.0) -> 
 
 def count(db: sqlite3.Connection, table: str) -> int:
     return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+@pytest.mark.parametrize(("promised", "is_settled"), [(None, False), (500.0, False), (900.0, True)])
+async def test_after_a_restart_an_operators_late_word_does_not_undo_a_call_that_somebody_else_promised(
+    journal: Journal, campaign: Campaign, call_for: MakeCall, promised: float | None, is_settled: bool
+) -> None:
+    """One that they promised themselves, in the call (at 500), may still be said otherwise."""
+    lead = await first_lead(journal, campaign)
+    call = call_for(lead, agent=AgentId("ann"), callback_at=500.0)
+    over = replace(call, state=CallState.ENDED, result=Result.TALKED, ended_at=120.0)
+    agent = Agent(id=AgentId("ann"), state=AgentState.PAUSED, since=120.0, last_attempt=call.attempt)
+    await journal.save([], [SaveCall(call=call)])
+    await journal.save(
+        [],
+        [SaveCall(call=over), SaveLead(lead=lead.id, ordinal=1, due=600.0), SaveAgent(agent=agent, at=120.0)],
+    )
+    if promised is not None:
+        await journal.save([], [SaveCallback(lead=lead.id, due=promised, owner=None, at=130.0)])
+    (last,) = (await journal.load()).last
+    assert (last.lead is None) == is_settled
 
 
 async def test_an_open_attempt_is_loaded_as_it_was_saved(

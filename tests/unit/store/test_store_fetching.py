@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from dialer.core.commands import SaveCall, SaveLead
-from dialer.core.ids import AgentId, LeadId
+from dialer.core.ids import AgentId, CampaignId, LeadId
 from dialer.core.values import FOREVER, Call, CallingHours, Campaign, Caps, Centre, DayHours, Owners
 from dialer.store import classes, dnc, facts, fetching, settings
 from dialer.store.calendar import Calendar
-from dialer.store.connect import open_reader
+from dialer.store.connect import open_reader, open_writer
 from dialer.store.contacts import NewContact, add_contacts, begin_import
 from dialer.store.fetching import Question, fetch_leads
 from dialer.store.journal import Journal
@@ -429,3 +430,63 @@ async def test_a_live_call_is_given_to_nobody(
     await journal.save([], [SaveCall(call=call_for(found[0], created_at=NOON))])
     again, _, _ = await journal.fetch_leads(campaign, 9, NOON)
     assert [lead.id for lead in again] == [1, 3]
+
+
+def test_a_switchboard_that_is_being_called_does_not_fill_the_hopper(
+    db: sqlite3.Connection, campaign: Campaign, fetch: Fetch, ids: Ids, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the store asked again and again at once for as long as that call lasts."""
+    people_in(db, ["Europe/Moscow"] * 9)
+    db.execute("DELETE FROM phones WHERE contact IN (1, 2) AND position = 1")
+    db.execute("UPDATE phones SET number = '+74950009999' WHERE contact < 12 AND position = 0")
+    call = "INSERT INTO attempts (attempt, campaign, lead, contact, phone, number, ordinal, trunk, state, created_at)"
+    db.execute(f"{call} VALUES ('x', 'spring', 1, 1, 1, '+74950009999', 9, 'north', 'connected', {NOON})")
+    assert ids(NOON, limit=2) == [3, 12], "3 has another number"
+    monkeypatch.setattr(fetching, "LOOKED_MAX", 4)
+    db.execute("UPDATE leads SET due = 1.0 WHERE id IN (3, 12)")
+    assert fetch(NOON, limit=2) == ([], True, False)
+    db.execute("UPDATE attempts SET state = 'ended', result = 'busy'")
+    assert len(ids(NOON, limit=20)) == 12
+
+
+def test_a_contact_who_is_being_called_for_another_campaign_is_passed_over(
+    db: sqlite3.Connection, campaign: Campaign, ids: Ids
+) -> None:
+    settings.apply_campaign(db, replace(campaign, id=CampaignId("autumn")), 3.0)
+    enroll(db, CampaignId("autumn"), 3.0)
+    db.execute(
+        "INSERT INTO attempts (attempt, campaign, lead, contact, phone, number, ordinal, trunk, state, created_at)"
+        " SELECT 'x', 'autumn', id, 1, 2, '+74950000001', 1, 'north', 'connected', 5.0 FROM leads"
+        " WHERE campaign = 'autumn' AND contact = 1"
+    )
+    assert ids(NOON) == [2, 3]
+
+
+def test_a_class_that_can_never_be_called_is_looked_at_once_or_the_campaign_would_never_end(
+    db: sqlite3.Connection, campaign: Campaign, fetch: Fetch
+) -> None:
+    change(db, campaign, hours=NINE_TO_SIX)
+    db.execute("DELETE FROM leads")
+    people_in(db, [""])
+    db.execute("UPDATE phones SET number = '+70000000001' WHERE contact = 4")
+    db.execute("UPDATE contacts SET class = 0")
+    classes.fill(db)
+    assert db.execute("SELECT class FROM leads").fetchone()[0] > 0
+    assert fetch(NOON) == ([], False, False)
+    assert db.execute("SELECT finished, held FROM leads").fetchall() == [("unknown_zone", "unknown_zone")]
+    change(db, campaign, hours=replace(NINE_TO_SIX, unknown_zone="Europe/Moscow"))
+    assert [one.contact for one in fetch(NOON)[0]] == [4]
+
+
+def test_what_could_not_be_let_loose_for_another_programs_lock_is_not_the_end_of_the_campaign(
+    path: Path, db: sqlite3.Connection, campaign: Campaign, fetch: Fetch
+) -> None:
+    dnc.add(db, "+7*", at=5.0)
+    assert fetch(NOON) == ([], False, False)
+    dnc.remove(db, "+7*", at=6.0)
+    other = open_writer(path)
+    other.execute("BEGIN IMMEDIATE")
+    assert fetch(NOON) == ([], True, False)
+    other.execute("ROLLBACK")
+    other.close()
+    assert len(fetch(NOON)[0]) == 3

@@ -13,8 +13,19 @@ import pytest
 from msgspec.structs import replace
 
 from dialer.core.commands import SaveCall, SaveCallback, SaveDoNotCall, SaveLead
-from dialer.core.ids import AttemptId, CampaignId, ContactId, LeadId, PhoneId
-from dialer.core.values import Call, CallingHours, CallState, Campaign, Caps, Centre, DayHours, Lead, Result
+from dialer.core.ids import AgentId, AttemptId, CampaignId, ContactId, LeadId, PhoneId
+from dialer.core.values import (
+    Call,
+    CallingHours,
+    CallState,
+    Campaign,
+    Caps,
+    Centre,
+    DayHours,
+    Lead,
+    Owners,
+    Result,
+)
 from dialer.store import dnc, leads, settings
 from dialer.store.errors import CallForbidden, JournalRefused
 from dialer.store.journal import Journal
@@ -366,3 +377,44 @@ async def test_a_promised_call_takes_a_finished_lead_up(
 def test_the_names_of_attempts_are_told(campaign: Campaign) -> None:
     refusal = CallForbidden({AttemptId("a1"): "hours"})
     assert "a1 (hours)" in str(refusal)
+
+
+async def test_a_lead_that_is_promised_for_later_is_not_dialed_from_what_was_at_hand(
+    journal: Journal, campaign: Campaign, db: sqlite3.Connection, call_for: MakeCall
+) -> None:
+    lead = await first_lead(journal, campaign)
+    await journal.save([], [SaveCallback(lead=lead.id, due=NOON + 600, owner=None, at=NOON)])
+    assert await rule_of(journal, call_for(lead, 1, created_at=NOON)) == "not_due"
+    assert await rule_of(journal, call_for(lead, 2, created_at=NOON + 600)) is None
+
+
+async def test_a_card_that_waits_for_its_owner_is_dialed_for_nobody_else(
+    journal: Journal, campaign: Campaign, db: sqlite3.Connection, call_for: MakeCall
+) -> None:
+    change(db, campaign, owners=Owners(away="wait", wait_s=600.0))
+    lead = await first_lead(journal, campaign)
+    await journal.save([], [SaveCallback(lead=lead.id, due=NOON, owner=AgentId("ann"), at=NOON)])
+    assert await rule_of(journal, call_for(lead, 1, created_at=NOON)) == "owner_away"
+    assert await rule_of(journal, call_for(lead, 1, created_at=NOON, agent=AgentId("bob"))) == "owner_away"
+    assert await rule_of(journal, call_for(lead, 2, created_at=NOON, agent=AgentId("ann"))) is None
+
+
+@pytest.mark.parametrize(("behind_s", "rule"), [(3 * 3600.0, "hours"), (0.0, None), (-60.0, None)])
+async def test_what_hour_it_is_the_machines_clock_says_when_it_was_set_back(
+    path: Path,
+    campaign: Campaign,
+    db: sqlite3.Connection,
+    call_for: MakeCall,
+    behind_s: float,
+    rule: str | None,
+) -> None:
+    """The engine's own clock never goes back: for hours it would call people earlier than they may be called."""
+    from_noon = CallingHours(kinds={"default": (DayHours(days=tuple(range(7)), stretches=((720, 1080),)),)})
+    change(db, campaign, hours=from_noon)
+    db.execute("UPDATE contacts SET zone = 'Europe/Moscow'")
+    async with await Journal.open(path) as journal:
+        lead = await first_lead(journal, campaign)
+    async with await Journal.open(path, wall=lambda: NOON - behind_s) as journal:
+        assert await rule_of(journal, call_for(lead, created_at=NOON)) == rule
+        found, _, _ = await journal.fetch_leads(campaign, 5, NOON)
+        assert [one.id for one in found] == ([] if rule else [2, 3])
