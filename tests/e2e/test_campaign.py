@@ -198,7 +198,7 @@ async def test_nothing_is_left_behind(world):
     assert len(await world.channels()) == len(world.seats)  # the parked lines
     bridges = await world.house.ari.request("GET", "/bridges")
     assert sorted(len(bridge["channels"]) for bridge in bridges) == [1] * len(world.seats)
-    assert await world.house.timers.waiting() == 0
+    await world.no_timers()
     assert all(not trunk.live for trunk in world.house.floor.trunks.values())
 
 

@@ -191,7 +191,7 @@ async def test_killed_again_and_again_it_rings_nobody_twice_and_loses_no_result(
             if attempt["result"] == Result.TALKED:
                 assert world.recording(attempt["attempt"]).exists()
         assert list((world.home / "recordings").glob("*/*.raw")) == []
-        assert await world.house.timers.waiting() == 0
+        await world.no_timers()
 
 
 async def test_told_to_leave_it_lets_conversations_end_and_places_no_call(tmp_path, asterisk_install):

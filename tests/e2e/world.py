@@ -299,6 +299,12 @@ class World:
     async def until(self, is_so: Callable[[], Any], what: str, within_s: float = 15.0) -> Any:
         return await until(is_so, what, within_s, self.check)
 
+    async def no_timers(self, within_s: float = 5.0) -> None:
+        """Wait until Redis holds no timer: it is told a little later."""
+        async with asyncio.timeout(within_s):
+            while await self.house.timers.waiting() != 0:
+                await asyncio.sleep(0.02)
+
     async def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """The engine's answer over its own socket."""
         connector = aiohttp.UnixConnector(str(self.home / "run" / "engine.sock"))

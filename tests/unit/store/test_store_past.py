@@ -208,7 +208,13 @@ async def test_an_old_journal_opens_and_is_worked_with(tmp_path: Path, campaign:
         loaded = await journal.load()
         assert [one.call.attempt for one in loaded.open] == ["a3"]
         assert loaded.centre == Centre()
-        found, unfinished, _ = await journal.fetch_leads(loaded.campaigns[0].campaign, 10, NOON - 3600.0)
+        rules = loaded.campaigns[0].campaign
+        assert await journal.fetch_leads(rules, 10, NOON - 3600.0) == ([], True, False), (
+            "a3 calls that number"
+        )
+        ended = replace(loaded.open[0].call, state=CallState.ENDED, result=Result.BUSY, ended_at=60.0)
+        await journal.save([], [SaveCall(call=ended)])
+        found, unfinished, _ = await journal.fetch_leads(rules, 1, NOON - 3600.0)
         assert ([(lead.id, lead.ordinal) for lead in found], unfinished) == ([(1, 1)], True)
         assert found[0].phones[0].tried == ("lost",)
         assert found[0].phones[0].zones == ("Europe/Moscow",)
