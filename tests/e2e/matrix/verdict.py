@@ -187,7 +187,9 @@ def _heard(
         - (fault.sleeps_s if call.ended_at and call.ended_at > centre.struck_at else 0.0)
     )
     least -= centre.starved_s + (UNWRITTEN_S if fault.kills_calls else 0.0)
-    if not least <= length_s <= lasted_s + SOUND_S:
+    # Whoever plays sound and wakes up sends at once what was due while they slept.
+    most = lasted_s + SOUND_S + fault.sleeps_s
+    if not least <= length_s <= most:
         yield f"the recording of attempt {number} lasts {length_s:.1f} s, the call {lasted_s:.1f} s"
     if fault.kills_calls and call.invited_at > centre.struck_at:
         return  # who was cut off by the death of Asterisk does not know it, and talks on, into the next call
