@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,8 @@ from dialer.store import files
 from dialer.store.connect import open_reader
 
 REFRESH_S = 1.0
+_LOOK_S = 0.1
+"""How long a signal may go unseen."""
 HEALTH_WAIT_S = 0.5
 CAMPAIGNS_EVERY_S = 3.0
 """Counting the leads of a long list takes a while."""
@@ -87,10 +89,12 @@ def watch(home: Path, *, once: bool = False, svg: Path | None = None, width: int
 
 def _live(facts: Facts, width: int | None) -> None:
     console = Console(width=width, highlight=False)
-    with _ending_cleanly(), Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
+    with _told_to_end() as is_ended, Live(console=console, screen=True, auto_refresh=False) as live:
+        while not is_ended():
             live.update(_frame(facts, console), refresh=True)
-            time.sleep(REFRESH_S)
+            until = time.monotonic() + REFRESH_S
+            while not is_ended() and (left_s := until - time.monotonic()) > 0:
+                time.sleep(min(left_s, _LOOK_S))
 
 
 def _frame(facts: Facts, console: Console) -> RenderableType:
@@ -101,16 +105,20 @@ def _frame(facts: Facts, console: Console) -> RenderableType:
 
 
 @contextmanager
-def _ending_cleanly() -> Iterator[None]:
-    """Ctrl-C and SIGTERM are the ordinary end: the terminal is given back as it was."""
+def _told_to_end() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM are the ordinary end: the terminal is given back as it was.
 
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
+    They are noted, and not raised: an exception that comes at any instant comes in the midst of a
+    finaliser one day, where Python drops it, and the board would never end.
+    """
+    came: list[int] = []
 
-    before = signal.signal(signal.SIGTERM, end)
+    def note(number: int, _: object) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
-    except KeyboardInterrupt:
-        pass
+        yield lambda: bool(came)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

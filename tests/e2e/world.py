@@ -351,10 +351,12 @@ class World:
         return self.rows("SELECT * FROM agents WHERE phone = ?", extension)[0]
 
     async def agent_is(self, extension: str, state: str, within_s: float = 15.0) -> dict[str, Any]:
-        await self.until(
-            lambda: self.agent(extension)["state"] == state, f"{extension} to be {state}", within_s
-        )
-        return self.agent(extension)
+        def found() -> dict[str, Any] | None:
+            agent = self.agent(extension)
+            return agent if agent["state"] == state else None
+
+        agent: dict[str, Any] = await self.until(found, f"{extension} to be {state}", within_s)
+        return agent
 
     async def sign_in(self, *extensions: str) -> None:
         """Sign in: a parked phone stays on the line, the other one dials a code."""
