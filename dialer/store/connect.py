@@ -36,7 +36,8 @@ def open_writer(path: Path, *, busy_s: float = BUSY_S, create: bool = True) -> s
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
+        # Of several who open a new journal at once only one can make it WAL, and SQLite does not let the others wait.
+        _when_free(connection, "PRAGMA journal_mode = WAL", busy_s)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -116,19 +117,24 @@ def transaction(connection: sqlite3.Connection, *, busy_s: float = BUSY_S) -> It
 
 def _begin(connection: sqlite3.Connection, busy_s: float) -> None:
     connection.execute("PRAGMA busy_timeout = 0")
-    until = time.monotonic() + busy_s
     try:
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
-                    raise
-                time.sleep(_LOOK_AGAIN_S)
+        _when_free(connection, "BEGIN IMMEDIATE", busy_s)
     finally:
         # Other statements (a checkpoint, a read while the log is recovered) may wait as usual.
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
+
+
+def _when_free(connection: sqlite3.Connection, statement: str, busy_s: float) -> None:
+    """Ask for a lock again and again, *busy_s* long."""
+    until = time.monotonic() + busy_s
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_LOOK_AGAIN_S)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -163,7 +163,11 @@ class Timers:
     # -- inside ----------------------------------------------------------------------------
 
     async def _connect(self) -> None:
-        await self._redis.set(self._keys[2], self._witness)
+        due, campaigns, witness = self._keys
+        async with self._in_order, self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(due, campaigns)  # what an engine that was killed had no time to clear, too
+            pipe.set(witness, self._witness)
+            await pipe.execute()
         _heed_cancel()
         was_lost, self._lost = self._lost, None
         self._is_connected = True
