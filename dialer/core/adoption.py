@@ -21,6 +21,9 @@ events go on beside the question and its answer, and a list may tell of a past:
    :data:`DOUBT_S` later says the same of the same call in the same state. Events are never so late: a
    reader so slow is disconnected by Asterisk, and a new connection begins with a list.
 7. What began after the question was asked is not in the list.
+
+A channel that is missing does not say whether the person ever answered. Their recording does, where there is one: before the
+list the floor is told whose is (``AnswerFound``).
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from collections.abc import Iterable
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
-from dialer.core import steps
+from dialer.core import requests, steps
 from dialer.core.commands import HangUp, JoinAgent, OpenLine
 from dialer.core.ids import AttemptId, ChannelId, hold_bridge, is_attempt, is_leg, line_bridge
 from dialer.core.state import FloorState
@@ -41,6 +44,7 @@ IN_FLIGHT_S = 15.0
 DOUBT_S = 5.0
 """A list is doubted until another one, asked for at least so much later, says the same."""
 
+_NOT_ANSWERED = frozenset({CallState.DIALING, CallState.RINGING})
 _PROMISED = frozenset({CallState.CONNECTING, CallState.CONNECTED})
 
 
@@ -61,6 +65,16 @@ def on_pbx_listed(floor: FloorState, event: ev.PbxListed) -> None:
     _Look(floor, event.channels, asked_at=event.asked_at, at=event.at, is_sure=False).adopt()
     if before or floor.doubts:
         floor.has_trace = True
+
+
+def unheard(floor: FloorState, *, is_sure: bool) -> list[Call]:
+    """The calls that nobody is known to have answered. With *is_sure* false only those that the last list made
+    doubtful: of the others an answer may be on its way (rule 6)."""
+    return [
+        call
+        for call in floor.calls.values()
+        if call.answered_at is None and (is_sure or calls.channel_of(call) in floor.doubts)
+    ]
 
 
 class _Look:
@@ -120,9 +134,18 @@ class _Look:
             return
         if channel.is_ringing:
             steps.call_step(floor, call.attempt, ev.ContactRang(at=at, attempt=call.attempt))
-        if not channel.is_up:
+        if not channel.is_up or channel.place == "listening":  # who it is comes a moment later
+            return
+        if channel.place == "machine" or (channel.place and call.state in _NOT_ANSWERED):
+            kind = ev.MachineAnswered if channel.place == "machine" else ev.AnnouncementBegan
+            if call.state in _NOT_ANSWERED and self._is_certain(own, channel.place):
+                steps.call_step(floor, call.attempt, kind(at=at, attempt=call.attempt))
             return
         is_ours = channel.in_app or channel.bridge is not None
+        if is_ours and call.state is CallState.ENDING and call.ending == "announcement":
+            if self._is_certain(own, "returned"):  # that they asked for an operator got lost
+                requests.on_returned(floor, ev.ContactReturned(at=at, attempt=call.attempt))
+            return
         is_plain = is_ours and call.state not in (CallState.ENDING, CallState.ENDED)
         if not is_plain and not self._is_certain(own, f"up, {is_ours}, {call.state}"):
             return

@@ -7,7 +7,7 @@ phone that is lost may have left a dead line behind, and so it counts for them t
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -142,21 +142,4 @@ Fact = (
     | RulesChanged
     | Expired
 )
-FACTS: tuple[type, ...] = (
-    SignInAsked,
-    SignOutAsked,
-    PauseAsked,
-    ReadyAsked,
-    PhoneLost,
-    PhoneBusy,
-    PhoneFree,
-    LegUp,
-    LineUp,
-    LineDown,
-    Reserved,
-    Joined,
-    CallOver,
-    CardClosed,
-    RulesChanged,
-    Expired,
-)
+FACTS: tuple[type, ...] = get_args(Fact)

@@ -11,7 +11,10 @@ from typing import Literal
 
 import msgspec
 
+from dialer.core.conduct import Choice
 from dialer.core.ids import AgentId, AttemptId, BridgeId, CampaignId, ChannelId, LeadId, PhoneId, TrunkId
+from dialer.core.pacing.book import Reason
+from dialer.core.pacing.ledger import DayCount
 from dialer.core.values import FOREVER, Agent, Call, CampaignState
 
 Message = Literal[
@@ -67,6 +70,13 @@ class SaveCallback(Command, frozen=True, kw_only=True):
     at: float
 
 
+class SaveChoice(Command, frozen=True, kw_only=True):
+    """Write what the person of an attempt that has ended chose by a key."""
+
+    attempt: AttemptId
+    choice: Choice
+
+
 class SaveDoNotCall(Command, frozen=True, kw_only=True):
     """Put a number on the do-not-call list, of *campaign* or (None) of all. *source*: who asked for it."""
 
@@ -98,6 +108,28 @@ class SaveCampaignState(Command, frozen=True, kw_only=True):
 
     campaign: CampaignId
     state: CampaignState
+    at: float
+
+
+class SaveLedger(Command, frozen=True, kw_only=True):
+    """Write a campaign's count of one day as it stands now."""
+
+    campaign: CampaignId
+    count: DayCount
+
+
+class SaveKnowledge(Command, frozen=True, kw_only=True):
+    """Write what pacing has learnt, under *name*, in place of what was there. *content*: JSON."""
+
+    name: str
+    content: str
+    at: float
+
+
+class SavePacing(Command, frozen=True, kw_only=True):
+    """Write why a campaign got as many calls as it did. Not every decision: when what limits it changed, and now and then."""
+
+    reason: Reason
     at: float
 
 
@@ -150,6 +182,14 @@ class Originate(Command, frozen=True, kw_only=True):
     wait_s: float = 0.0
     """An answered person waits for us at most so long, and a little more; then the dialplan says the
     last word by itself, engine or no engine. 0: for ever."""
+    kind: str = ""
+    """Of the phone, for the calling hours of the times that the person is offered."""
+    zones: tuple[str, ...] = ()
+    """Where the person may be, likewise."""
+    message_times: int = 0
+    """The answered call is the dialplan's: it plays the campaign's message so often. 0: it is ours."""
+    listen_s: float = 0.0
+    """It is listened so long who answered; 0: not at all."""
 
 
 class HangUp(Command, frozen=True, kw_only=True):
@@ -172,6 +212,12 @@ class JoinAgent(Command, frozen=True, kw_only=True):
 
 class SendToLastWord(Command, frozen=True, kw_only=True):
     """Give an answered person who has no operator to the dialplan, which says something and hangs up."""
+
+    attempt: AttemptId
+
+
+class ForgetChoice(Command, frozen=True, kw_only=True):
+    """What the person of that attempt chose has been written down: the note of it is not needed any more."""
 
     attempt: AttemptId
 
@@ -235,7 +281,19 @@ class Dismiss(Command, frozen=True, kw_only=True):
     message: Message
 
 
-SAVES = (SaveCall, SaveLead, SavePhone, SaveAgent, SaveCampaignState, SaveCallback, SaveDoNotCall)
+SAVES = (
+    SaveCall,
+    SaveLead,
+    SavePhone,
+    SaveAgent,
+    SaveCampaignState,
+    SaveCallback,
+    SaveChoice,
+    SaveDoNotCall,
+    SaveLedger,
+    SaveKnowledge,
+    SavePacing,
+)
 
 AnyCommand = (
     SaveCall
@@ -244,7 +302,12 @@ AnyCommand = (
     | SaveAgent
     | SaveCampaignState
     | SaveCallback
+    | SaveChoice
     | SaveDoNotCall
+    | SaveLedger
+    | SaveKnowledge
+    | SavePacing
+    | ForgetChoice
     | FetchLeads
     | SetTimer
     | ClearTimer

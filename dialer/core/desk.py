@@ -58,11 +58,19 @@ class TrunkDesk:
         self._rests = 0
         self._rest_until = 0.0
 
-    def room(self, at: float) -> int:
-        """How many calls the trunk takes at this moment. To ask changes nothing."""
+    def lines(self, at: float) -> int:
+        """How many calls more the trunk carries at this moment. To ask changes nothing."""
         if not self.is_up or at < self._rest_until:
             return 0
-        return max(0, min(self.trunk.channels_max - self.live, int(self._saved(at) + 1e-9)))
+        return max(0, self.trunk.channels_max - self.live)
+
+    def rate(self, at: float) -> int:
+        """How many calls may be placed at once by the trunk's calls per second."""
+        return int(self._saved(at) + 1e-9)
+
+    def room(self, at: float) -> int:
+        """How many calls the trunk takes at this moment."""
+        return min(self.lines(at), self.rate(at))
 
     def took(self, at: float) -> None:
         """A call was placed. Only a call that is really placed uses the rate."""

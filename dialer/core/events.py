@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from dialer.core.conduct import Choice
 from dialer.core.ids import (
     AgentId,
     AttemptId,
@@ -22,6 +23,7 @@ from dialer.core.ids import (
     LeadId,
     TrunkId,
 )
+from dialer.core.pacing.ledger import DayCount
 from dialer.core.values import Agent, AgentCard, Call, Campaign, CampaignState, Centre, Lead, Trunk
 
 
@@ -53,13 +55,18 @@ class DeadlinePassed(Event, frozen=True, kw_only=True):
 
 
 class LiveChannel(msgspec.Struct, frozen=True, kw_only=True):
-    """A channel that Asterisk listed. *bridge*: the bridge that it is in, if any."""
+    """A channel that Asterisk listed. *bridge*: the bridge that it is in, if any.
+
+    *place*: what the dialplan does with the person: listens who answered, leaves a machine a message, plays the
+    announcement; empty: something else, or nothing.
+    """
 
     channel: ChannelId
     is_up: bool
     is_ringing: bool = False
     in_app: bool = False
     bridge: BridgeId | None = None
+    place: Literal["", "listening", "machine", "announcement"] = ""
 
 
 class PbxConnected(Event, frozen=True, kw_only=True):
@@ -133,9 +140,66 @@ class ContactRang(Event, frozen=True, kw_only=True):
 
 
 class ContactAnswered(Event, frozen=True, kw_only=True):
-    """The person answered, and the channel is ours (StasisStart)."""
+    """The person answered, and the channel is ours (StasisStart).
+
+    *listened_s*: before that it was listened so long whether they are a machine; the answer was so much earlier than ``at``.
+    """
 
     attempt: AttemptId
+    listened_s: float = 0.0
+
+
+class MachineAnswered(Event, frozen=True, kw_only=True):
+    """A machine answered. The dialplan looks after the call: it leaves a message, or hangs up.
+
+    *listened_s*: so long it took to tell.
+    """
+
+    attempt: AttemptId
+    listened_s: float = 0.0
+
+
+class AnnouncementBegan(Event, frozen=True, kw_only=True):
+    """The person answered a call of a campaign without operators; the dialplan plays the message.
+
+    *listened_s*: as for :class:`ContactAnswered`.
+    """
+
+    attempt: AttemptId
+    listened_s: float = 0.0
+
+
+class ContactReturned(Event, frozen=True, kw_only=True):
+    """The person chose to wait for an operator, or to be connected with one: the dialplan gave the channel back to us."""
+
+    attempt: AttemptId
+
+
+class ContactChose(Event, frozen=True, kw_only=True):
+    """The person made a choice by a key, in the dialplan's hands: perhaps long ago, when no engine was there.
+
+    *due*: of ``later``: when they are to be called. *campaign*, *lead*, *number*: of the attempt, as the journal has them; None
+    when the event came straight from Asterisk (then the attempt is on the floor, or the journal is asked).
+    Told again and again until it has been written down.
+    """
+
+    attempt: AttemptId
+    choice: Choice
+    due: float | None = None
+    campaign: CampaignId | None = None
+    lead: LeadId | None = None
+    number: str | None = None
+
+
+class AnswerFound(Event, frozen=True, kw_only=True):
+    """The call was answered while nobody listened: its recording is there, which the dialplan begins at the answer. The channel
+    is gone.
+
+    *answered_at*: as the file tells. What answered is not told: a person, unless a machine is known.
+    """
+
+    attempt: AttemptId
+    answered_at: float
 
 
 class Connected(Event, frozen=True, kw_only=True):
@@ -308,6 +372,10 @@ class EngineStarted(Event, frozen=True, kw_only=True):
     agents: tuple[Agent, ...] = ()
     calls: tuple[tuple[Call, Lead], ...] = ()
     last: tuple[tuple[Call, Lead | None], ...] = ()
+    ledgers: tuple[tuple[CampaignId, tuple[DayCount, ...]], ...] = ()
+    """Each campaign's answered and abandoned calls, as far back as its window goes."""
+    knowledge: tuple[tuple[str, str], ...] = ()
+    """What pacing had learnt, by the name it is kept under (``SaveKnowledge``)."""
 
 
 # -- the store ----------------------------------------------------------------------------
@@ -375,6 +443,11 @@ AnyEvent = (
     | OriginateRefused
     | ContactRang
     | ContactAnswered
+    | MachineAnswered
+    | AnnouncementBegan
+    | ContactReturned
+    | ContactChose
+    | AnswerFound
     | Connected
     | JoinRefused
     | ContactHungUp

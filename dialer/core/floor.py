@@ -15,16 +15,19 @@ served and who is dialed), :mod:`dialer.core.requests` (what people ask), :mod:`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from dialer.core import adoption, dealing, requests, steps
+from dialer.core import adoption, dealing, modes, requests, steps
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
 from dialer.core.commands import AnyCommand, HangUp, OpenLine, SendToLastWord, SetTimer
 from dialer.core.desk import Desk, TrunkDesk
-from dialer.core.ids import AgentId, AttemptId, line_bridge
+from dialer.core.ids import AgentId, AttemptId, CampaignId, line_bridge
+from dialer.core.pacing.book import Reason, Rule
+from dialer.core.pacing.ledger import DayCount, Ledger
+from dialer.core.pacing.pacer import Pacer
 from dialer.core.state import FloorState
 from dialer.core.values import (
     Agent,
@@ -49,8 +52,9 @@ _LINE_UNKNOWN_WHILE_AWAY = frozenset({AgentState.ARRIVING, AgentState.RESERVED})
 class Floor:
     """Calls, agents, campaigns and trunks of one engine."""
 
-    def __init__(self) -> None:
-        self._state = state = FloorState()
+    def __init__(self, pacer: Rule | None = None) -> None:
+        """*pacer*: the rule that places predictive calls; None: ours."""
+        self._state = state = FloorState(pacer if pacer is not None else Pacer())
         self.desks = state.desks
         self.trunks = state.trunks
         self.cards = state.cards
@@ -62,6 +66,7 @@ class Floor:
         state = self._state
         out: list[AnyCommand] = []
         state.out = out
+        state.at = event.at
         state.has_trace = False
         kind = type(event)
         state.is_stirred = kind not in _QUIET
@@ -88,18 +93,21 @@ class Floor:
         agents: Iterable[Agent] = (),
         calls: Iterable[tuple[Call, Lead]] = (),
         last: Iterable[tuple[Call, Lead | None]] = (),
+        ledgers: Iterable[tuple[CampaignId, tuple[DayCount, ...]]] = (),
+        knowledge: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Take up what the journal remembers, before the first event. Decides nothing.
 
         *calls*: attempts that have not ended, each with its lead as it was when it was placed.
         *last*: ended attempts of which an agent may still give the result, likewise; without the lead
-        if that was dialed again since.
+        if that was dialed again since. *ledgers*, *knowledge*: see :class:`dialer.core.events.EngineStarted`.
         """
         state = self._state
         if centre is not None:
             state.centre = centre
         for campaign, campaign_state in campaigns:
             state.desks[campaign.id] = Desk(campaign, campaign_state)
+            state.teller.campaign(campaign, state.at)
         for trunk in trunks:
             state.trunks[trunk.id] = TrunkDesk(trunk)
         for card in cards:
@@ -116,9 +124,14 @@ class Floor:
         for call, lead in calls:
             if call.campaign in state.desks:
                 state.take_call(call, lead)
+                state.teller.taken_up(call, state.desks[call.campaign].campaign)
+        for agent_id in state.agents:
+            state.tell_of(agent_id)  # whose call they have is known now
+        state.pacer.take_up(dict(ledgers), dict(knowledge), state.at)
 
     def take_up(self, started: ev.EngineStarted) -> None:
         """:meth:`restore` what an engine loaded when it started."""
+        self._state.at = started.at
         self.restore(
             centre=started.centre,
             campaigns=started.campaigns,
@@ -127,6 +140,8 @@ class Floor:
             agents=started.agents,
             calls=started.calls,
             last=started.last,
+            ledgers=started.ledgers,
+            knowledge=started.knowledge,
         )
 
     def deadlines(self) -> list[SetTimer]:
@@ -152,6 +167,19 @@ class Floor:
         """Whether the last list of what lives gave rise to doubts, and the next should come soon."""
         return bool(self._state.doubts)
 
+    def unheard(self, *, is_sure: bool) -> list[Call]:
+        """The calls that nobody is known to have answered, and may have: see :func:`dialer.core.adoption.unheard`."""
+        return adoption.unheard(self._state, is_sure=is_sure)
+
+    @property
+    def reasons(self) -> Mapping[CampaignId, Sequence[tuple[float, Reason]]]:
+        """Why each predictive campaign got as many calls as it did, of late, and when; oldest first."""
+        return self._state.reasons
+
+    def ledger(self, campaign: CampaignId) -> Ledger | None:
+        """The campaign's count of abandoned calls; None where nothing is counted."""
+        return self._state.pacer.ledgers.get(campaign)
+
     def why_not_originating(self) -> list[str]:
         """Why nothing may be originated at this moment; empty when it may."""
         return dealing.why_not_originating(self._state)
@@ -174,6 +202,8 @@ def _on_tick(floor: FloorState, event: ev.Ticked) -> None:
     for agent in list(floor.agents.values()):
         if agent.deadline is not None and at >= agent.deadline:
             _expire_agent(floor, agent.id, at)
+    for attempt in list(floor.waiting):
+        steps.call_step(floor, attempt, calls.LimitPassed(at=at))
     floor.out += floor.waiting.tell_again(at)
 
 
@@ -185,7 +215,7 @@ def _on_deadline(floor: FloorState, event: ev.DeadlinePassed) -> None:
     elif event.campaign is not None and event.campaign in floor.desks:
         hopper = floor.desks[event.campaign].hopper
         hopper.wake()
-        floor.is_stirred = floor.is_stirred or hopper.may_ask(len(floor.idle), event.at)
+        floor.is_stirred = floor.is_stirred or hopper.may_ask(2 * len(floor.idle), event.at)
 
 
 def _expire_call(floor: FloorState, attempt: AttemptId, at: float) -> None:
@@ -227,6 +257,7 @@ def _on_lag(floor: FloorState, event: ev.EventsLagged) -> None:
 
 def _on_leaving(floor: FloorState, event: ev.Leaving) -> None:
     floor.is_leaving = True
+    modes.learn(floor, event.at)
 
 
 def _on_journal_failed(floor: FloorState, event: ev.JournalFailed) -> None:
@@ -347,6 +378,11 @@ _HANDLERS: dict[type, Callable[[FloorState, Any], None]] = {
     ev.OriginateRefused: _on_call_fact,
     ev.ContactRang: _on_call_fact,
     ev.ContactAnswered: _on_answered,
+    ev.MachineAnswered: _on_call_fact,
+    ev.AnnouncementBegan: _on_call_fact,
+    ev.ContactReturned: requests.on_returned,
+    ev.ContactChose: requests.on_choice,
+    ev.AnswerFound: _on_call_fact,
     ev.Connected: _on_connected,
     ev.JoinRefused: _on_join_refused,
     ev.ContactHungUp: _on_call_fact,
@@ -380,6 +416,11 @@ _QUIET = frozenset(
         ev.OriginateRefused,
         ev.ContactRang,
         ev.ContactAnswered,
+        ev.MachineAnswered,
+        ev.AnnouncementBegan,
+        ev.ContactReturned,
+        ev.ContactChose,
+        ev.AnswerFound,
         ev.Connected,
         ev.JoinRefused,
         ev.ContactHungUp,

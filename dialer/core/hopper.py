@@ -65,11 +65,11 @@ class Hopper:
         """The operators for whom leads of their own are at hand."""
         return self._personal.keys()
 
-    def may_ask(self, idle: int, at: float) -> bool:
-        """Whether :meth:`ask` could say anything, with *idle* operators at most: cheaper than asking it."""
+    def may_ask(self, wanted: int, at: float) -> bool:
+        """Whether :meth:`ask` says anything; for the most that may be wanted: whether it could."""
         if self._asked_at is not None:
             return at - self._asked_at >= ASK_AGAIN_S
-        return at >= self._dry_until and len(self._leads) < max(LOW, 2 * idle)
+        return at >= self._dry_until and len(self._leads) < max(LOW, wanted)
 
     def ask(self, *, wanted: int, live: int, at: float) -> int | None:
         """How many leads to ask the store for now, or None. *live*: the campaign's live calls.
@@ -77,12 +77,9 @@ class Hopper:
         The store knows nothing of the floor: what is here or live may come in its answer, so
         that many more are asked for.
         """
-        if self._asked_at is not None:
-            if at - self._asked_at < ASK_AGAIN_S:
-                return None
-        elif at < self._dry_until or len(self._leads) >= max(LOW, wanted):
+        if not self.may_ask(wanted, at):
             return None
-        else:
+        if self._asked_at is None:
             self._released.clear()
             self._bad.clear()
             self._doubted.clear()
@@ -111,8 +108,8 @@ class Hopper:
         self._asked_at = None
         taken = 0
         for one in fresh:
-            lead = one.lead.id
-            if self._waited_for_owner(lead) and owner_of(one) is None:
+            lead, owner = one.lead.id, owner_of(one)
+            if owner is None and self._waited_for_owner(lead):
                 self.remove(lead)  # its owner had it to themselves for long enough
             if lead in self._held or lead in live or lead in self._released:
                 continue
@@ -120,7 +117,6 @@ class Hopper:
                 is_partial = True
                 continue
             self._hold(_without(one, self._bad))
-            owner = owner_of(one)
             shelf = self._leads if owner is None else self._personal.setdefault(owner, deque())
             shelf.append(self._held[lead])
             taken += 1
@@ -200,6 +196,11 @@ class Hopper:
         self._held.clear()
         self._by_number.clear()
         self._asked_at = None
+
+    def begin_anew(self) -> None:
+        """What is known of the leads may hold no longer: all of them come again from the store."""
+        self.clear()
+        self.wake()
 
     def _waited_for_owner(self, lead: LeadId) -> bool:
         held = self._held.get(lead)

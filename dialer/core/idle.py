@@ -28,11 +28,6 @@ class Idle:
         return agent in self._skills
 
     @property
-    def is_one_team(self) -> bool:
-        """Whether everybody who is idle works for every campaign."""
-        return not any(self._counts)
-
-    @property
     def counts(self) -> Mapping[Skills, int]:
         """How many are idle, by skills."""
         return self._counts
@@ -69,11 +64,13 @@ class Idle:
         """The campaigns of the idle *agent*, sorted; KeyError if they are not idle."""
         return self._skills[agent]
 
-    def longest(self, campaign: CampaignId, but: Container[AgentId] = ()) -> AgentId | None:
-        """The longest idle operator who works for *campaign* and is not in *but*."""
+    def longest(
+        self, campaign: CampaignId, but: Container[AgentId] = (), but_of: Container[Skills] = ()
+    ) -> AgentId | None:
+        """The longest idle operator who works for *campaign*, is not in *but* and has none of the skills *but_of*."""
         best: tuple[float, AgentId] | None = None
         for skills, group in self._groups.items():
-            if not may_serve(skills, campaign):
+            if skills in but_of or not may_serve(skills, campaign):
                 continue
             for agent, since in group.items():
                 if agent not in but:

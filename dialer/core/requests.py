@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from dialer.core import agent as agents
@@ -19,20 +21,23 @@ from dialer.core import events as ev
 from dialer.core import features, results, steps
 from dialer.core.commands import (
     Dismiss,
+    ForgetChoice,
     Message,
     SaveCall,
     SaveCallback,
     SaveCampaignState,
+    SaveChoice,
     SaveDoNotCall,
     SavePhone,
+    SendToLastWord,
     SetTimer,
     Tell,
 )
 from dialer.core.desk import Desk
 from dialer.core.features import Feature
-from dialer.core.ids import AgentId
+from dialer.core.ids import AgentId, LeadId
 from dialer.core.state import FloorState
-from dialer.core.values import Agent, AgentState, Call, CampaignState, Lead
+from dialer.core.values import Agent, AgentState, Call, CallState, CampaignState, Lead
 
 
 def on_feature(floor: FloorState, event: ev.FeatureDialed) -> None:
@@ -113,19 +118,66 @@ def on_callback_ordered(floor: FloorState, event: ev.CallbackOrdered) -> None:
     desk = floor.desks.get(event.campaign)
     if desk is None:
         return
-    if event.lead in floor.live_leads:
-        live = next(call for call in floor.calls.values() if call.lead == event.lead)
-        live = msgspec.structs.replace(live, callback_at=event.due, callback_agent=event.agent)
+    _call_back(floor, desk, event.lead, event.due, event.agent, event.at)
+
+
+def on_returned(floor: FloorState, event: ev.ContactReturned) -> None:
+    """They chose to wait; but not in vain: while nobody is at work the dialplan offers what else there is."""
+    call = floor.calls.get(event.attempt)
+    if call is None:
+        floor.out.append(SendToLastWord(attempt=event.attempt))
+    elif not calls.may_return(call) or floor.waiting.is_anybody_at_work(call.campaign):
+        steps.call_step(floor, event.attempt, event)
+    else:
+        if call.state is not CallState.ENDING:  # nobody had heard of the answer
+            steps.call_step(floor, event.attempt, ev.ContactAnswered(at=event.at, attempt=event.attempt))
+        steps.call_step(floor, event.attempt, calls.LeftToDialplan(at=event.at))
+        floor.out.append(SendToLastWord(attempt=event.attempt))
+
+
+def on_choice(floor: FloorState, event: ev.ContactChose) -> None:
+    """A person's choice by a key, which holds from this event on; once it is written down the note of it may go.
+
+    Of a call that has ended long ago the event says whose it was. As long as it does not, the note is kept. The same
+    choice told once more changes nothing: the promised call may have been made meanwhile.
+    """
+    call = floor.calls.get(event.attempt)
+    if call is not None:
+        lead, number = floor.leads[event.attempt], call.number
+        steps.call_step(floor, event.attempt, event)
+        if event.choice == "refuse":
+            _bar(floor, {number, *(phone.number for phone in lead.phones)}, "ivr", event.at)
+    elif event.number is not None and event.lead is not None and event.campaign is not None:
+        if floor.is_late_choice_new(event.attempt, (event.choice, event.due)):
+            floor.out.append(SaveChoice(attempt=event.attempt, choice=event.choice))
+            desk = floor.desks.get(event.campaign)
+            if event.choice == "refuse":
+                _bar(floor, {event.number}, "ivr", event.at)
+            elif event.choice == "later" and event.due is not None and desk is not None:
+                _call_back(floor, desk, event.lead, event.due, None, event.at)
+    else:
+        return
+    floor.out.append(ForgetChoice(attempt=event.attempt))
+
+
+def _call_back(
+    floor: FloorState, desk: Desk, lead: LeadId, due: float, agent_id: AgentId | None, at: float
+) -> None:
+    """The lead is to be called at *due*, by that agent or by anyone; if it is live, when that call is over."""
+    if lead in floor.live_leads:
+        live = next(call for call in floor.calls.values() if call.lead == lead)
+        live = msgspec.structs.replace(live, callback_at=due, callback_agent=agent_id)
         floor.calls[live.attempt] = live
         floor.out.append(SaveCall(call=live))
         return
+    campaign = desk.campaign.id
     floor.out += (
-        SaveCallback(lead=event.lead, due=event.due, owner=event.agent, at=event.at),
-        SetTimer(kind="lead", subject=str(event.lead), due=event.due, campaign=event.campaign),
+        SaveCallback(lead=lead, due=due, owner=agent_id, at=at),
+        SetTimer(kind="lead", subject=str(lead), due=due, campaign=campaign),
     )
-    floor.forget_lead(event.lead)
-    desk.hopper.remove(event.lead)
-    _there_is_more(floor, desk, event.at)
+    floor.forget_lead(lead)
+    desk.hopper.remove(lead)
+    _there_is_more(floor, desk, at)
 
 
 _OF_A_CALL = frozenset({Feature.RESULT, Feature.CALLBACK, Feature.MY_CALLBACK})
@@ -185,7 +237,13 @@ def _give_result(floor: FloorState, agent: Agent, code: str, at: float) -> Messa
     call = msgspec.structs.replace(call, operator_result=given.name)
     floor.out.append(SaveCall(call=call))
     if given.is_do_not_call:
-        _bar(floor, call, lead or floor.leads.get(call.attempt), agent, at)
+        lead_now = lead or floor.leads.get(call.attempt)
+        known = (
+            {phone.number for phone in lead_now.phones}
+            if lead_now is not None
+            else floor.last_numbers.get(agent.id, set())
+        )
+        _bar(floor, {call.number, *known}, f"operator {agent.id}", at)
     if is_live:
         floor.calls[call.attempt] = call
         return "result_saved"
@@ -253,15 +311,9 @@ def _there_is_more(floor: FloorState, desk: Desk, at: float, *, is_due: bool = T
         floor.out.append(SaveCampaignState(campaign=desk.campaign.id, state=desk.state, at=at))
 
 
-def _bar(floor: FloorState, call: Call, lead: Lead | None, agent: Agent, at: float) -> None:
-    """The person wants no more calls: none of their numbers is dialed again, by no campaign."""
-    known = (
-        {phone.number for phone in lead.phones}
-        if lead is not None
-        else floor.last_numbers.get(agent.id, set())
-    )
-    numbers = {call.number, *known}
+def _bar(floor: FloorState, numbers: Collection[str], source: str, at: float) -> None:
+    """The person wants no more calls: none of their *numbers* is dialed again, by no campaign."""
     for number in sorted(numbers):
-        floor.out.append(SaveDoNotCall(number=number, campaign=None, source=f"operator {agent.id}", at=at))
+        floor.out.append(SaveDoNotCall(number=number, campaign=None, source=source, at=at))
         for desk in floor.desks.values():
             desk.hopper.doubt(number)

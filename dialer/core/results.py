@@ -20,6 +20,7 @@ DEFAULT_RETRY: dict[Result, RetryRule] = {
     Result.ABANDONED: RetryRule(attempts=2, again_s=600.0, phone="same"),
     Result.HUNG_UP: RetryRule(attempts=2, again_s=600.0, phone="same"),
     Result.MACHINE: RetryRule(attempts=3, again_s=3600.0, phone="next"),
+    Result.ANNOUNCED: RetryRule(attempts=1, again_s=None, is_contact=True),
     Result.LOST: RetryRule(attempts=2, again_s=600.0, phone="same"),
     Result.FAILED: RetryRule(attempts=100, again_s=60.0, phone="same", counts=False),
 }
@@ -77,6 +78,7 @@ _BY_CAUSE: dict[int, Result] = {
 }
 
 
+_BY_ENDING: dict[str, Result] = {"machine": Result.MACHINE, "announcement": Result.ANNOUNCED}
 _REFUSALS = frozenset({Result.BUSY, Result.INVALID, Result.DECLINED, Result.CONGESTION})
 
 
@@ -88,6 +90,8 @@ def classify(call: Call, cause: int | None, tech_cause: int | None) -> Result:
     """
     if call.connected_at is not None:
         return Result.TALKED
+    if call.ending in _BY_ENDING:
+        return _BY_ENDING[call.ending]
     if call.answered_at is not None:
         # With a cause we saw it happen; a channel found missing tells not who ended the call.
         return Result.HUNG_UP if not call.ending and cause is not None else Result.ABANDONED

@@ -10,6 +10,7 @@ How they change is the business of :mod:`dialer.core.steps`; these hold after ev
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Container
 from typing import Literal
 
@@ -29,15 +30,32 @@ from dialer.core.ids import (
     TrunkId,
     line_of,
 )
-from dialer.core.pacing.progressive import may_serve
+from dialer.core.pacing import progressive
+from dialer.core.pacing.book import Reason, Rule
+from dialer.core.pacing.facts import Presence
+from dialer.core.pacing.progressive import Skills, may_serve
+from dialer.core.telling import Teller
 from dialer.core.values import Agent, AgentCard, AgentState, Call, CallState, Centre, Lead
 from dialer.core.waiting import Queue
+
+LATE_CHOICES_KEPT = 4096
+"""So many choices that were told after the end of their calls are known again when they are told once more."""
 
 
 class FloorState:
     """Calls, agents, campaigns and trunks, and their indexes. Used by the floor's modules alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, rule: Rule) -> None:
+        self.at = 0.0
+        """The instant of the event that is being handled."""
+        self.pacer = rule
+        self.teller = Teller(rule)
+        self.reasons: dict[CampaignId, deque[tuple[float, Reason]]] = {}
+        """Why each predictive campaign got as many calls as it did, of late; oldest first."""
+        self.noted: dict[CampaignId, tuple[float, Reason]] = {}
+        """The reason that was written down last."""
+        self.learnt_at = 0.0
+        """When what pacing has learnt was written down last."""
         self.desks: dict[CampaignId, Desk] = {}
         self.trunks: dict[TrunkId, TrunkDesk] = {}
         self.centre = Centre()
@@ -75,6 +93,7 @@ class FloorState:
         self.has_trace = False
         """The event changed something here although, perhaps, it led to no command."""
         self.out: list[AnyCommand] = []
+        self._late_choices: dict[AttemptId, tuple[str, float | None]] = {}
         self._last_of_lead: dict[LeadId, AgentId] = {}
         self._unjoinable: dict[AttemptId, set[AgentId]] = {}
 
@@ -94,6 +113,7 @@ class FloorState:
         for desk in self.desks.values():
             desk.hopper.doubt(call.number)  # caps count this call, whoever asks next
         self.desks[call.campaign].index(call)
+        self.teller.placed(call, lead, self.desks[call.campaign].campaign)
         if call.trunk in self.trunks:
             self.trunks[call.trunk].took(call.created_at)
         if call.state is CallState.ANSWERED and call.agent is None:
@@ -108,6 +128,7 @@ class FloorState:
         assert call.result is not None
         lead = self.leads.pop(call.attempt)
         del self.calls[call.attempt]
+        self.teller.ended(call, at)
         self.live_leads.discard(lead.id)
         self.live_numbers.discard(call.number)
         self._unjoinable.pop(call.attempt, None)
@@ -124,10 +145,9 @@ class FloorState:
     def remember_last(self, call: Call, lead: Lead | None) -> None:
         """From now on *call* is the one that a result code of its agent speaks of."""
         assert call.agent is not None
-        _, old = self.last_calls.get(call.agent, (None, None))
+        before, old = self.last_calls.get(call.agent, (None, None))
         if old is not None:
             self._last_of_lead.pop(old.id, None)
-        before, _ = self.last_calls.get(call.agent, (None, None))
         self.last_calls[call.agent] = (call, lead)
         if lead is not None:
             self._last_of_lead[lead.id] = call.agent
@@ -159,14 +179,36 @@ class FloorState:
         But nobody who could not be joined with this person, or was rung for them and did not pick up.
         """
         lead = self.leads[call.attempt]
+        owner = lead.owner
         but: Container[AgentId] = self._unjoinable.get(call.attempt, ())
+        kept = self.kept_from(call.campaign)
         if (
-            judging.is_owned(lead, at)
-            and lead.owner not in but
-            and self.is_idle_for(lead.owner, call.campaign)
+            owner is not None
+            and judging.is_owned(lead, at)
+            and owner not in but
+            and self.is_idle_for(owner, call.campaign)
+            and self.idle.skills_of(owner) not in kept
         ):
-            return lead.owner
-        return self.idle.longest(call.campaign, but)
+            return owner
+        return self.idle.longest(call.campaign, but, kept)
+
+    def kept_from(self, campaign: CampaignId) -> Container[Skills]:
+        """Skills whose idle operators must not be given to people of *campaign*: progressive calls, which were placed
+        because an operator was free, count on them."""
+        if self.desks[campaign].campaign.mode == "progressive":
+            return ()
+        unserved, counts = self.unserved(), self.idle.counts
+        if not unserved:
+            return ()
+        return [skills for skills in counts if not progressive.may_spare(skills, unserved, counts)]
+
+    def unserved(self) -> dict[CampaignId, int]:
+        """The calls in flight of progressive campaigns that will want an operator: each counts on one."""
+        return {
+            desk.campaign.id: len(desk.unserved)
+            for desk in self.desks.values()
+            if desk.unserved and desk.campaign.mode == "progressive"
+        }
 
     def is_idle_for(self, agent_id: AgentId | None, campaign: CampaignId) -> bool:
         """Whether that operator is idle, and works for *campaign*."""
@@ -175,6 +217,15 @@ class FloorState:
             and agent_id in self.idle
             and may_serve(self.cards[agent_id].campaigns, campaign)
         )
+
+    def is_late_choice_new(self, attempt: AttemptId, choice: tuple[str, float | None]) -> bool:
+        """Whether that choice, of a call that has ended, is told for the first time; it is kept in mind."""
+        if self._late_choices.get(attempt) == choice:
+            return False
+        if len(self._late_choices) >= LATE_CHOICES_KEPT:
+            del self._late_choices[next(iter(self._late_choices))]
+        self._late_choices[attempt] = choice
+        return True
 
     def cannot_join(self, attempt: AttemptId, agent_id: AgentId) -> None:
         """The person is not offered to that agent again: it would come to nothing again."""
@@ -222,6 +273,31 @@ class FloorState:
             changed = self.idle.drop(agent_id)
         if changed:
             self.is_stirred = True
+        self.teller.agent(card, self._presence(agent, is_idle=is_idle), self._call_of(agent), self.at)
+
+    def tell_of(self, agent_id: AgentId) -> None:
+        """Tell the pacing rule once more how that operator stands."""
+        agent, is_idle = self.agents[agent_id], agent_id in self.idle
+        presence = self._presence(agent, is_idle=is_idle)
+        self.teller.agent(self.cards[agent_id], presence, self._call_of(agent), self.at)
+
+    @staticmethod
+    def _presence(agent: Agent, *, is_idle: bool) -> Presence:
+        match agent.state:
+            case AgentState.RESERVED | AgentState.ON_CALL:
+                return "busy"
+            case AgentState.WRAP_UP:
+                return "wrap_up"
+            case _:
+                return "idle" if is_idle else "away"
+
+    def _call_of(self, agent: Agent) -> CampaignId | None:
+        """The campaign whose call the agent has, or works after."""
+        if agent.attempt is not None:
+            call = self.calls.get(agent.attempt)
+        else:
+            call, _ = self.last_calls.get(agent.id, (None, None))
+        return call.campaign if call is not None else None
 
     def _look_for_cards_of(self, agent_id: AgentId) -> None:
         """The operator is idle: cards that nobody else may have were not given out before."""

@@ -17,7 +17,16 @@ import msgspec
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import rules
-from dialer.core.commands import ClearTimer, RingAgent, SaveAgent, SaveCall, SaveLead, SetTimer, Tell
+from dialer.core.commands import (
+    ClearTimer,
+    RingAgent,
+    SaveAgent,
+    SaveCall,
+    SaveLead,
+    SaveLedger,
+    SetTimer,
+    Tell,
+)
 from dialer.core.desk import Desk
 from dialer.core.events import OriginateRefused
 from dialer.core.ids import AgentId, AttemptId, leg_of, line_bridge
@@ -47,6 +56,11 @@ def call_step(floor: FloorState, attempt: AttemptId, fact: calls.Fact) -> None:
         floor.calls[attempt] = after
         desk.index(after)
         floor.out.append(SaveCall(call=after))
+        if floor.teller.stepped(call, after, desk.campaign, fact.at):
+            floor.out += [
+                SaveLedger(campaign=call.campaign, count=count)
+                for count in floor.pacer.ledgers[call.campaign].changes()
+            ]
         floor.keep_timer("attempt", attempt, call.deadline, after.deadline)
     floor.out += floor.waiting.tell(commands, fact.at)
     if after.state is call.state and after.agent == call.agent:
@@ -203,7 +217,8 @@ def _join_if_possible(floor: FloorState, call: Call, at: float) -> None:
 
 
 def _ring_agent_at_ring(floor: FloorState, call: Call, desk: Desk, at: float) -> None:
-    if desk.campaign.ring_agent != "at_ring" or call.agent is not None:
+    campaign = desk.campaign
+    if campaign.ring_agent != "at_ring" or campaign.mode != "progressive" or call.agent is not None:
         return
     agent_id = floor.choose(call, at)
     if agent_id is not None and floor.cards[agent_id].leg == "rung":

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from dialer.core.conduct import Announcement, Choice, LastWord, Machines, Pacing
 from dialer.core.ids import (
     AgentId,
     AttemptId,
@@ -39,6 +40,8 @@ class Result(StrEnum):
     and counted so; see :data:`ABANDONED_RESULTS`."""
     MACHINE = "machine"
     """A machine answered."""
+    ANNOUNCED = "announced"
+    """A person answered and heard the message of a campaign without operators, or the beginning of it."""
     BUSY = "busy"
     NO_ANSWER = "no_answer"
     INVALID = "invalid"
@@ -57,6 +60,9 @@ class Result(StrEnum):
 
 ABANDONED_RESULTS = frozenset({Result.ABANDONED, Result.HUNG_UP})
 """Results of a person who answered and met no agent."""
+
+
+_ANSWERED_RESULTS = ABANDONED_RESULTS | {Result.MACHINE, Result.ANNOUNCED}
 
 
 class RetryRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,7 +194,8 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
 
     id: CampaignId
     title: str = ""
-    mode: Literal["progressive"] = "progressive"
+    mode: Literal["progressive", "predictive", "announcement"] = "progressive"
+    """A call for each idle operator; calls ahead of operators (*pacing*); or no operators, a message (*announcement*)."""
     lists: tuple[str, ...] = ()
     trunk: TrunkId
     caller_id: str = ""
@@ -235,6 +242,11 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     pause_reasons: dict[str, str] = {}
     """Digit after ``*42`` to a name; empty: :data:`dialer.core.results.DEFAULT_PAUSE_REASONS`."""
     record: bool = True
+    pacing: Pacing = Pacing()
+    """Its ``abandonment`` is counted in every mode but ``announcement``."""
+    last_word: LastWord = LastWord()
+    machines: Machines = Machines()
+    announcement: Announcement = Announcement()
 
 
 class Trunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -381,6 +393,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The operator promised the person another call at this instant."""
     callback_agent: AgentId | None = None
     """Whose that callback is; None: anyone's."""
+    abandoned_at: float | None = None
+    """Since then the call counts as abandoned (:class:`dialer.core.conduct.Abandonment`), whatever became of it."""
+    choice: Choice | None = None
+    """What the person chose by a key, last."""
+    listened_s: float | None = None
+    """So long it was listened who answered (:class:`dialer.core.conduct.Machines`); None: it was not. Of a person that is
+    a part of the time from ``answered_at`` on."""
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether somebody answered, or a machine, as far as is known: an abandoned call was, even if nobody heard when."""
+        return self.answered_at is not None or self.result in _ANSWERED_RESULTS
 
 
 class AgentState(StrEnum):

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from dialer.core.commands import AnnounceWait, AnyCommand, HoldContact
-from dialer.core.ids import AgentId, AttemptId
+from dialer.core.ids import AgentId, AttemptId, CampaignId
 from dialer.core.pacing.progressive import Skills, may_serve
 from dialer.core.values import Agent, AgentCard, AgentState, Call, Campaign
 
@@ -125,9 +125,13 @@ class Queue:
         """*campaign*'s settings, as they hold for the person of *call* (rule 5)."""
         if campaign.no_agent != "hold" or call.held_at is not None:
             return campaign
-        if any(may_serve(skills, campaign.id) for skills in self._present(AgentState.SIGNED_OUT).values()):
+        if self.is_anybody_at_work(campaign.id):
             return campaign
         return msgspec.structs.replace(campaign, no_agent="last_word")
+
+    def is_anybody_at_work(self, campaign: CampaignId) -> bool:
+        """Whether an operator who may serve the campaign is signed in, in a pause or not."""
+        return any(may_serve(skills, campaign) for skills in self._present(AgentState.SIGNED_OUT).values())
 
     def tell(self, commands: Iterable[AnyCommand], at: float) -> list[AnyCommand]:
         """*commands*, and whoever is held by them is told how long it will take."""

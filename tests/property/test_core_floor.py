@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from dialer.core import events as ev
+from dialer.core.conduct import Abandonment, Pacing
 from dialer.core.ids import AgentId, is_leg
 from dialer.core.results import DEFAULT_RESULTS
 from dialer.core.values import Centre, OperatorResult, Owners, Result, RetryRule
 from tests.property.machines import playing
+from tests.unit.core.pacers import Eager
 from tests.unit.core.simulation import Simulation
 from tests.unit.core.world import campaign, lead, parked, rung, trunk
 
@@ -24,6 +26,16 @@ CAUSES = ((17, 486), (19, 480), (1, 404), (21, 603), (34, 503), (0, None), (127,
 CODES = ("40", "40", "41", "421", "43", "43", "441", "446", "448", "45", "460001", "470001")
 NEVER = OperatorResult(code="8", name="never", title="Wants no more calls", is_do_not_call=True)
 OWNERS = (Owners(), Owners(hold_s=30.0, away="wait", wait_s=40.0), Owners(hold_s=30.0, away="wait"))
+MODES = (
+    ("progressive",),
+    ("progressive", "progressive"),
+    ("predictive",),
+    ("predictive", "progressive"),
+    ("progressive", "predictive"),
+    ("predictive", "predictive"),
+    ("announcement", "progressive"),
+    ("predictive", "announcement"),
+)
 place = st.integers(0, 11)
 
 
@@ -41,18 +53,24 @@ class FloorMachine(RuleBasedStateMachine):
         wrap_up=st.sampled_from(["time", "card"]),
         centre=st.sampled_from([Centre(), Centre(missed_max=2, missed_rest_s=20.0, pause_s_max=40.0)]),
         owners=st.sampled_from(OWNERS),
-        has_two=st.booleans(),
+        modes=st.sampled_from(MODES),
+        pacer=st.sampled_from([Eager, Eager, None]),
+        limit_s=st.sampled_from([2.0, 2.0, 5.0]),
         gap_s=st.sampled_from([0.0, 15.0]),
     )
     def begin(self, **settings: Any) -> None:
-        two, centre, gap_s = settings.pop("has_two"), settings.pop("centre"), settings.pop("gap_s")
+        modes, centre, gap_s = settings.pop("modes"), settings.pop("centre"), settings.pop("gap_s")
+        pacer, abandonment = settings.pop("pacer"), Abandonment(limit_s=settings.pop("limit_s"))
         retry = {Result.NO_ANSWER: RetryRule(attempts=2, again_s=30.0, phone="next")}
         common: dict[str, Any] = {**settings, "ring_s": 10.0, "agent_ring_s": 6.0, "retry": retry}
         common |= {"wrap_up_s_max": 25.0, "results": (*DEFAULT_RESULTS, NEVER)}
-        campaigns = [campaign(priority=2, **common)]
+        common["pacing"] = Pacing(abandonment=abandonment)
+        campaigns = [campaign(priority=2, mode=modes[0], **common)]
         leads = [lead(1, SHARED, "+79990000001"), lead(2, SHARED), *map(lead, range(3, 8))]
-        if two:
-            campaigns.append(campaign("summer", priority=1, **common))
+        if len(modes) > 1:
+            campaigns.append(
+                campaign("summer", priority=1 if modes[0] == modes[1] else 2, mode=modes[1], **common)
+            )
             leads += [lead(8, SHARED, of="summer"), lead(9, "+79990000009", of="summer")]
         self.world = Simulation(
             campaigns=campaigns,
@@ -62,6 +80,7 @@ class FloorMachine(RuleBasedStateMachine):
             centre=centre,
             shy=("+70000000004", "+79990000009"),
             gap_s=gap_s,
+            pacer=pacer,
         )
         for card in self.world.cards[:3]:
             self.world.card_dials(card, "40")
@@ -106,6 +125,26 @@ class FloorMachine(RuleBasedStateMachine):
         if persons := self.world.persons():
             person = persons[place % len(persons)]
             self.world.end(person.id, *((0, None) if person.is_up else cause))
+
+    @rule(place=place)
+    def it_is_listened_who_answered(self, place: int) -> None:
+        if persons := self.world.persons(is_up=False):
+            self.world.listens(persons[place % len(persons)])
+
+    @rule(place=place, is_machine=st.booleans(), listened_s=st.sampled_from([0.3, 2.5]))
+    def it_is_known_who_answered(self, place: int, is_machine: bool, listened_s: float) -> None:
+        world = self.world
+        if persons := [one for one in world.persons() if world.places.get(one.id) == "listening"]:
+            world.is_known(persons[place % len(persons)], is_machine=is_machine, listened_s=listened_s)
+
+    @rule(place=place, choice=st.sampled_from(["wait", "operator", "wait", "refuse", "later", "confirm"]))
+    def a_person_presses_a_key(self, place: int, choice: Any) -> None:
+        if persons := self.world.with_dialplan():
+            self.world.chooses(persons[place % len(persons)], choice)
+
+    @rule()
+    def the_box_of_choices_is_read(self) -> None:
+        self.world.read_notes()
 
     @rule(place=place)
     def an_operator_picks_up(self, place: int) -> None:

@@ -8,7 +8,10 @@ What the floor may rely on is kept:
 * an originate that was decided too long ago (on an event that came late, say) is not sent;
 * a channel that is gone when it is hung up is told so, a second later;
 * an event that was lost is made good by a later list of what lives (a reconnect, or two lists in a row);
-* the store shows what was saved, to whoever reads it after the save.
+* the store shows what was saved, to whoever reads it after the save;
+* a recording begins with the answer, whoever listens, and is looked for before what lives is listed;
+* a choice by a key is noted by the dialplan before it is told, and the note is told again, with every reconnect
+  before anything else, until the floor lets it go.
 
 After every event the whole floor is held against what must always be true (:meth:`Simulation.check`).
 """
@@ -16,14 +19,27 @@ After every event the whole floor is held against what must always be true (:met
 from __future__ import annotations
 
 from collections import ChainMap, Counter, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import msgspec
+
 from dialer.core import events as ev
-from dialer.core.commands import SAVES, AnyCommand, ClearTimer, FetchLeads, Originate, SaveCall, SetTimer
+from dialer.core.commands import (
+    SAVES,
+    AnyCommand,
+    ClearTimer,
+    FetchLeads,
+    ForgetChoice,
+    Originate,
+    SaveCall,
+    SetTimer,
+)
+from dialer.core.conduct import Choice
 from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, AttemptId, ChannelId, is_leg
 from dialer.core.judging import judge, judge_phone, waits_for_owner
+from dialer.core.pacing.book import Rule
 from dialer.core.placing import call_of
 from dialer.core.values import (
     AgentCard,
@@ -38,7 +54,7 @@ from dialer.core.values import (
     Result,
     Trunk,
 )
-from dialer.lab.simulator.invariants import check, check_placed
+from dialer.lab.simulator.invariants import check, check_counts, check_placed
 from dialer.lab.simulator.switch import Channel, Switch, chain_of
 from tests.unit.core.store import Store
 
@@ -60,9 +76,10 @@ class Simulation(Switch):
         centre: Centre | None = None,
         shy: Collection[str] = (),
         gap_s: float = 0.0,
+        pacer: Callable[[], Rule] | None = None,
     ) -> None:
         """*shy*: numbers that may be called in every other stretch of :data:`OPEN_S` only. *gap_s*: from one
-        call to a number to the next one, whoever makes it."""
+        call to a number to the next one, whoever makes it. *pacer*: makes a new pacing rule."""
         super().__init__(self._told, self._answered)
         self.at = 1_000_000.0
         self.is_heard = False
@@ -73,7 +90,18 @@ class Simulation(Switch):
         self.shy, self.gap_s = shy, gap_s
         self.refused: dict[AttemptId, Call] = {}
         """Calls that the journal's guard refused, as the floor believes them."""
-        self.floor = Floor()
+        self.pacer = pacer
+        self.places: dict[ChannelId, str] = {}
+        """What the dialplan does with a person whom it has."""
+        self.announced: set[str] = set()
+        self.notes: dict[AttemptId, tuple[Choice, float | None]] = {}
+        """Choices that were made, and not yet written down by the floor."""
+        self.chosen: list[tuple[AttemptId, Choice]] = []
+        self.sound: dict[AttemptId, float] = {}
+        """Since when it is recorded who answered."""
+        self.missed: list[AttemptId] = []
+        """Of them those who were gone before anybody listened again."""
+        self.floor = self._new_floor()
         self.chains: dict[str, deque[AnyCommand]] = {}
         self.inbox: list[ev.Event] = []
         self.delayed: list[tuple[float, ev.Event]] = []
@@ -130,6 +158,10 @@ class Simulation(Switch):
                         self.inbox.append(
                             ev.OriginateRefused(at=self.at, attempt=attempt, reason="", was_sent=False)
                         )
+                case ForgetChoice(attempt=attempt):
+                    assert isinstance(event, ev.ContactChose)
+                    if self.notes.get(attempt) == (event.choice, event.due):
+                        del self.notes[attempt]
                 case _ if not isinstance(command, SAVES):
                     self._queue(chain_of(command), command)
         for command in commands:
@@ -196,6 +228,8 @@ class Simulation(Switch):
             "agents": list(self.store.agents.values()),
             "calls": self.store.open(),
             "last": self.store.last(),
+            "ledgers": self.store.ledgers(),
+            "knowledge": list(self.store.knowledge.items()),
         }
         self.floor.restore(**facts)
         self.history.append(("restore", facts, None))
@@ -203,7 +237,7 @@ class Simulation(Switch):
 
     def restart(self) -> None:
         """The engine dies, with all that was decided and not yet done, and another one starts."""
-        self.floor = Floor()
+        self.floor = self._new_floor()
         self.is_heard = False
         self.inbox.clear()
         self.delayed.clear()
@@ -216,6 +250,9 @@ class Simulation(Switch):
         for timer in self.floor.deadlines():
             self.timers[timer.kind, timer.subject] = timer
             self.armed[timer.kind, timer.subject] = timer.due
+
+    def _new_floor(self) -> Floor:
+        return Floor(self.pacer() if self.pacer is not None else None)
 
     def cut(self) -> None:
         """The event socket breaks; what happens from now on is told to nobody."""
@@ -232,11 +269,37 @@ class Simulation(Switch):
         for phone, (is_registered, is_in_use) in self.phones.items():
             self.tell(ev.PhoneChanged, phone=phone, is_registered=is_registered)
             self.tell(ev.PhoneUsed, phone=phone, is_in_use=is_in_use)
+        self.read_notes()
+        for found in self._found(is_sure=True):
+            self.handle(found)
+        missed, self.missed = [one for one in self.missed if one in self.floor.calls], []
         self.tell(ev.PbxConnected, channels=self.listed())
+        for attempt in missed:
+            call = self.store.calls[attempt]
+            assert call.result is not None
+            assert call.answered_at is not None or call.result is Result.MACHINE, (
+                f"an answer unheard of: {call}"
+            )
+
+    def _found(self, *, is_sure: bool) -> list[ev.Event]:
+        """Whose sound is there and whose channel is not."""
+        return [
+            ev.AnswerFound(at=self.at, attempt=call.attempt, answered_at=self.sound[call.attempt])
+            for call in self.floor.unheard(is_sure=is_sure)
+            if call.attempt in self.sound and ChannelId(call.attempt) not in self.channels
+        ]
+
+    def read_notes(self) -> None:
+        """The engine looks for choices that were made while it did not listen."""
+        for attempt, (choice, due) in list(self.notes.items()):
+            call = self.store.calls[attempt]
+            whose = {"campaign": call.campaign, "lead": call.lead, "number": call.number}
+            self.tell(ev.ContactChose, attempt=attempt, choice=choice, due=due, **whose)
 
     def list_living(self) -> None:
         """What lives is listed; the answer is on its way from then on."""
         if self.is_heard:
+            self.inbox += self._found(is_sure=False)
             self.inbox.append(ev.PbxListed(at=self.at, asked_at=self.at, channels=self.listed()))
 
     def deliver(self, place: int, *, is_doubled: bool = False) -> None:
@@ -247,7 +310,7 @@ class Simulation(Switch):
 
     def lose(self, place: int) -> None:
         """One of the events of Asterisk that wait gets lost."""
-        answers = ev.LeadsFetched | ev.OriginateRefused | ev.PbxListed
+        answers = ev.LeadsFetched | ev.OriginateRefused | ev.PbxListed | ev.AnswerFound
         ours = [one for one in self.inbox if not isinstance(one, answers)]
         if ours:
             self.inbox.remove(ours[place % len(ours)])
@@ -351,6 +414,78 @@ class Simulation(Switch):
         else:
             self.inbox.append(event)
 
+    def carry_out(self, command: AnyCommand) -> None:
+        """Do what the engine asks of Asterisk."""
+        if isinstance(command, Originate) and command.message_times:
+            self.announced.add(command.attempt)
+        super().carry_out(command)
+
+    def listed(self) -> tuple[ev.LiveChannel, ...]:
+        """What lives, as Asterisk lists it."""
+        found: list[ev.LiveChannel] = []
+        for one in super().listed():
+            place: Any = self.places.get(one.channel, "")
+            if place == "goodbye":
+                place = "announcement" if one.channel in self.announced else ""
+            found.append(msgspec.structs.replace(one, place=place))
+        return tuple(found)
+
+    def gone(self, channel: Channel) -> None:
+        """The channel is no more."""
+        self.places.pop(channel.id, None)
+        if AttemptId(channel.id) in self.sound and not self.is_heard:
+            self.missed.append(AttemptId(channel.id))
+
+    def answers(self, channel: Channel) -> None:
+        """A person or a rung operator answers; an announcement is the dialplan's."""
+        self.sound.setdefault(AttemptId(channel.id), self.at)
+        if channel.id in self.announced:
+            channel.is_up, self.places[channel.id] = True, "announcement"
+            self.emit(ev.AnnouncementBegan(at=self.at, attempt=AttemptId(channel.id)))
+        else:
+            super().answers(channel)
+
+    def listens(self, person: Channel) -> None:
+        """Somebody answers, and the dialplan listens who."""
+        self.sound.setdefault(AttemptId(person.id), self.at)
+        if person.id not in self.announced:
+            person.is_up, self.places[person.id] = True, "listening"
+
+    def is_known(self, person: Channel, *, is_machine: bool, listened_s: float) -> None:
+        """The dialplan knows who answered."""
+        del self.places[person.id]
+        if is_machine:
+            self.places[person.id] = "machine"
+            self.emit(ev.MachineAnswered(at=self.at, attempt=AttemptId(person.id)))
+        elif self.is_heard:
+            person.in_app = True
+            attempt = AttemptId(person.id)
+            self.emit(ev.ContactAnswered(at=self.at, attempt=attempt, listened_s=listened_s))
+
+    def with_dialplan(self) -> list[Channel]:
+        """The persons with whom the dialplan speaks."""
+        deaf = ("listening", "machine", "goodbye")
+        return [
+            one for one in self.persons(is_up=True) if not one.in_app and self.places.get(one.id) not in deaf
+        ]
+
+    def chooses(self, person: Channel, choice: Choice) -> None:
+        """The person makes a choice by a key: it is noted and told, and the dialplan says goodbye. Who wants to
+        wait is given to the engine, if there is one."""
+        attempt = AttemptId(person.id)
+        due = self.at + 50.0 if choice == "later" else None
+        told = ev.ContactChose(at=self.at, attempt=attempt, choice=choice, due=due)
+        if choice not in ("wait", "operator"):
+            self.notes[attempt] = choice, due
+            self.chosen.append((attempt, choice))
+            self.places[person.id] = "goodbye"
+            self.emit(told)
+        elif self.is_heard:
+            self.emit(told)
+            self.places.pop(person.id, None)
+            person.in_app = True
+            self.emit(ev.ContactReturned(at=self.at, attempt=attempt))
+
     def card_dials(self, card: AgentCard, code: str) -> None:
         """An operator dials a code; with no engine there, a tone says so."""
         self._ids += 1
@@ -369,6 +504,7 @@ class Simulation(Switch):
         is_new = self.history[-1][0] == "restore"
         saved = ChainMap(self.refused, self.store.calls)
         check(self.floor, saved=saved, armed=self.armed, may_wait=is_new)
+        check_counts(self.floor, saved.values(), self.at)
 
     # -- the end of a day ---------------------------------------------------------------
 
@@ -415,6 +551,14 @@ class Simulation(Switch):
                 assert self.channels[agent.channel].bridge == agent.bridge, agent
         placed = {one for one in self.placed if one not in self.store.calls}
         assert not placed, "placed and not saved"
+        self.read_notes()
+        assert not self.notes, "a choice that was never taken up"
+        for attempt, choice in self.chosen:
+            call = self.store.calls[attempt]
+            assert call.choice is not None or attempt in self.store.choices, (
+                f"a choice was lost: {choice}, {call}"
+            )
+            assert choice != "refuse" or call.number in self.store.do_not_call, call
 
     def work_off(self) -> None:
         """A sunny day: every lead that is left is dialed until it is finished, and so is the campaign."""
@@ -456,10 +600,10 @@ class Simulation(Switch):
 
     def replay(self) -> None:
         """The same facts give the same orders."""
-        floor = Floor()
+        floor = self._new_floor()
         for what, fact, commands in self.history:
             if what == "restore":
-                floor = Floor()
+                floor = self._new_floor()
                 floor.restore(**fact)
             else:
                 assert floor.handle(fact) == commands

@@ -17,12 +17,17 @@ from dialer.core.commands import (
     SaveCall,
     SaveCallback,
     SaveCampaignState,
+    SaveChoice,
     SaveDoNotCall,
+    SaveKnowledge,
     SaveLead,
+    SaveLedger,
     SavePhone,
 )
+from dialer.core.conduct import Choice
 from dialer.core.ids import AgentId, AttemptId, CampaignId, LeadId, PhoneId
 from dialer.core.judging import judge, outcome, waits_for_owner
+from dialer.core.pacing.ledger import DayCount
 from dialer.core.values import (
     FOREVER,
     Agent,
@@ -47,6 +52,10 @@ class Store:
         self.states: dict[CampaignId, CampaignState] = {}
         self.bad_phones: set[PhoneId] = set()
         self.do_not_call: set[str] = set()
+        self.choices: dict[AttemptId, Choice] = {}
+        """Of calls that had ended."""
+        self.counts: dict[tuple[CampaignId, int], DayCount] = {}
+        self.knowledge: dict[str, str] = {}
         self.facts: Callable[[LeadPhone], dict[str, object]] = lambda _: {}
         """What calendars and caps say of a number now."""
         self.add(*leads)
@@ -69,6 +78,13 @@ class Store:
                     self._save_callback(command)
                 case SaveDoNotCall(number=number):
                     self.do_not_call.add(number)
+                case SaveChoice(attempt=attempt, choice=choice):
+                    assert not _is_open(self.calls[attempt]), f"of a live call: {command}"
+                    self.choices[attempt] = choice
+                case SaveLedger(campaign=campaign, count=count):
+                    self._save_count(campaign, count)
+                case SaveKnowledge(name=name, content=content):
+                    self.knowledge[name] = content
                 case SaveAgent(agent=agent):
                     self.agents[agent.id] = agent
                 case SaveCampaignState(campaign=campaign, state=state):
@@ -87,7 +103,26 @@ class Store:
             assert call.number not in self.do_not_call, f"dialed though on the list: {call}"
         elif before is not None and before.result is not None:
             assert call.result is before.result, f"{before.result} became {call.result}"
+        was_abandoned_at = before.abandoned_at if before is not None else None
+        assert was_abandoned_at in (None, call.abandoned_at), f"abandoned twice: {call}"
         self.calls[call.attempt] = call
+
+    def _save_count(self, campaign: CampaignId, count: DayCount) -> None:
+        before = self.counts.get((campaign, count.day), DayCount(count.day, 0, 0))
+        assert count != before, f"written and not changed: {count}"
+        assert (count.answered, count.abandoned) >= (before.answered, before.abandoned), (
+            f"counts only grow: {count}"
+        )
+        assert count.abandoned <= count.answered, count
+        self.counts[campaign, count.day] = count
+
+    def ledgers(self) -> list[tuple[CampaignId, tuple[DayCount, ...]]]:
+        """What a new engine takes up."""
+        names = {campaign for campaign, _ in self.counts}
+        return [
+            (name, tuple(count for (campaign, _), count in self.counts.items() if campaign == name))
+            for name in sorted(names)
+        ]
 
     def _save_lead(self, save: SaveLead) -> None:
         lead = self.leads[save.lead]

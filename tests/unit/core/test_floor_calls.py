@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dialer.core import events as ev
+from dialer.core.call import LAST_WORD_S
 from dialer.core.commands import (
     ClearTimer,
     HangUp,
@@ -38,6 +39,7 @@ def test_a_call_from_the_dial_to_the_result() -> None:
             ring_s=40.0,
             record=True,
             wait_s=17.0,
+            kind="main",
         )
     ]
     assert w.timer(a1) == SetTimer(kind="attempt", subject=a1, due=AT + 40)
@@ -276,7 +278,7 @@ def test_the_last_word_does_not_last_for_ever() -> None:
     w.fires(a1)
     w.look()
     w.fires(a1)
-    assert w.at == AT + 122
+    assert w.at == AT + 2 + LAST_WORD_S
     assert w.look() == [HangUp(channel=ChannelId(a1))]
 
 

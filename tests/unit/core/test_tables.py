@@ -48,6 +48,7 @@ INITIALS: dict[str, type] = {
     "hang": HangUp,
     "join": JoinAgent,
     "word": SendToLastWord,
+    "hold": HoldContact,
     "open": OpenLine,
     "close": CloseLine,
     "tell": Tell,
@@ -92,6 +93,12 @@ CALL_FACTS: dict[str, Any] = {
     "end": calls.EndAsked(at=AT, why="operator"),
     "expired": calls.Expired(at=AT),
     "dialplan": calls.LeftToDialplan(at=AT),
+    "limit": calls.LimitPassed(at=AT),
+    "machine": ev.MachineAnswered(at=AT, attempt=A1),
+    "message": ev.AnnouncementBegan(at=AT, attempt=A1),
+    "returned": ev.ContactReturned(at=AT, attempt=A1),
+    "chose": ev.ContactChose(at=AT, attempt=A1, choice="confirm"),
+    "found": ev.AnswerFound(at=AT, attempt=A1, answered_at=AT - 5),
     "gone": ev.ContactHungUp(at=AT, attempt=A1, cause=16),
 }
 CALL_GRID = """
@@ -104,6 +111,17 @@ connected  .       .       .        .               .        ending+hang .      
 ending     ended   .       same+hang .              .        .           .         .           .           same+hang   .        ended
 ended      .       .       .        .               .        .           .         .           .           .           .        .
 """
+NEW_GRID = """
+state      limit machine message returned      chose  found
+dialing    .     ending  ending  answered+hold ending ending
+ringing    .     ending  ending  answered+hold ending ending
+answered   .     .       .       .             same   .
+connecting .     .       .       .             same   .
+connected  .     .       .       .             same   .
+ending     .     .       .       .             same   same
+ended      .     .       .       .             .      .
+"""
+"""What the dialplan tells and leaves behind, and the law's time, which is not over here. In ``ending`` it is we who hung up."""
 
 
 def call_in(state: CallState) -> Call:
@@ -136,7 +154,7 @@ def replace(call: Call, **changes: Any) -> Call:
     return msgspec.structs.replace(call, **changes)
 
 
-@pytest.mark.parametrize(("state", "fact", "cell"), read_grid(CALL_GRID))
+@pytest.mark.parametrize(("state", "fact", "cell"), [*read_grid(CALL_GRID), *read_grid(NEW_GRID)])
 def test_a_cell_of_the_call_table(state: str, fact: str, cell: str) -> None:
     before = call_in(CallState(state))
     if (state, fact) == ("answered", "promised"):
@@ -256,13 +274,13 @@ def test_a_join_tells_that_the_person_was_held() -> None:
 
 def test_a_person_whom_the_dialplan_has_is_waited_for_and_sent_back_if_they_come() -> None:
     after, _ = stepped(waits(), CALL_FACTS["dialplan"], **HOLD)
-    assert (after.ending, after.deadline) == ("no_agent", AT + 120)
+    assert (after.ending, after.deadline) == ("no_agent", AT + calls.LAST_WORD_S)
     assert stepped(after, CALL_FACTS["answered"])[1] == [SendToLastWord(attempt=A1)]
 
 
-def test_the_last_word_has_two_minutes() -> None:
+def test_the_last_word_has_three_minutes() -> None:
     after, _ = stepped(call_in(CallState.ANSWERED), CALL_FACTS["expired"])
-    assert (after.ending, after.deadline) == ("no_agent", AT + 120)
+    assert (after.ending, after.deadline) == ("no_agent", AT + 180)
 
 
 def test_a_person_sent_to_the_last_word_before_the_channel_was_ours_is_sent_again() -> None:
@@ -297,6 +315,33 @@ def test_why_we_hang_up_is_kept(state: CallState, fact: str, ending: str) -> Non
     after, commands = stepped(call_in(state), CALL_FACTS[fact])
     assert (after.ending, after.deadline) == (ending, AT + 5)
     assert commands == [HangUp(channel=ChannelId(A1))]
+
+
+@pytest.mark.parametrize(("mode", "ending"), [("predictive", "no_agent"), ("announcement", "announcement")])
+def test_an_answer_that_is_found_is_one_to_what_the_dialplan_says(mode: str, ending: str) -> None:
+    after, _ = stepped(call_in(CallState.RINGING), CALL_FACTS["found"], mode=mode)
+    is_abandoned = mode != "announcement"
+    assert (after.ending, after.answered_at) == (ending, AT - 5)
+    assert after.abandoned_at == (AT if is_abandoned else None)
+    over, _ = stepped(after, ev.ContactHungUp(at=AT + 1, attempt=A1), mode=mode)
+    assert over.result is (Result.ABANDONED if is_abandoned else Result.ANNOUNCED)
+
+
+@pytest.mark.parametrize(
+    ("told", "believed"), [(AT - 900, AT - 20), (AT - 19, AT - 10), (AT - 3, AT - 3), (AT + 900, AT)]
+)
+def test_a_files_time_is_believed_within_the_call(told: float, believed: float) -> None:
+    rang = replace(call_in(CallState.RINGING), rang_at=AT - 10 if told != AT - 900 else None)
+    after, _ = stepped(rang, ev.AnswerFound(at=AT, attempt=A1, answered_at=told))
+    assert after.answered_at == believed
+
+
+def test_an_answer_that_is_found_after_we_gave_up_crossed_that_unless_it_was_a_machines() -> None:
+    rang_long = replace(call_in(CallState.ENDING), ending="no_answer")
+    after, commands = stepped(rang_long, CALL_FACTS["found"])
+    assert (after.ending, after.answered_at, after.abandoned_at, commands) == ("no_answer", AT - 5, AT, [])
+    for known in (replace(rang_long, ending="machine"), replace(rang_long, answered_at=AT - 9)):
+        assert stepped(known, CALL_FACTS["found"]) == (known, [])
 
 
 def test_why_a_call_was_never_placed_is_kept() -> None:

@@ -32,6 +32,7 @@ from dialer.core.ids import (
     TrunkId,
     line_bridge,
 )
+from dialer.core.pacing.book import Rule
 from dialer.core.values import (
     Agent,
     AgentCard,
@@ -97,6 +98,7 @@ class World:
         campaigns: Sequence[Campaign] | Campaign | None = None,
         trunks: Sequence[Trunk] | None = None,
         is_started: bool = True,
+        pacer: Rule | None = None,
         **changes: Any,
     ) -> None:
         self.at = AT
@@ -114,7 +116,7 @@ class World:
         self.campaigns = list(campaigns)
         self.trunks = list(trunks or [trunk()])
         self.cards = list(cards)
-        self.floor = Floor()
+        self.floor = Floor(pacer)
         state = CampaignState.RUNNING if is_started else CampaignState.NEW
         self.floor.restore(
             campaigns=[(one, state) for one in self.campaigns], trunks=self.trunks, cards=self.cards
