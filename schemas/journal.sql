@@ -1,3 +1,11 @@
+CREATE TABLE abandonment (
+    campaign TEXT NOT NULL REFERENCES campaigns(id) DEFERRABLE INITIALLY DEFERRED,
+    day INTEGER NOT NULL, -- UTC, counted from 1970-01-01: on which the calls were answered
+    answered INTEGER NOT NULL, -- by a person
+    abandoned INTEGER NOT NULL, -- of these
+    PRIMARY KEY (campaign, day) -- no CHECK: calls are saved in the same transaction, and these must never be lost
+) STRICT;
+
 CREATE TABLE agent_states (
     id INTEGER PRIMARY KEY,
     agent TEXT NOT NULL REFERENCES agents(id),
@@ -48,7 +56,7 @@ CREATE TABLE attempts (
     cause INTEGER, -- Q.850
     tech_cause INTEGER, -- the final SIP status
     operator_result TEXT
-, held_at REAL, callback_at REAL, callback_agent TEXT REFERENCES agents(id) DEFERRABLE INITIALLY DEFERRED) STRICT;
+, held_at REAL, callback_at REAL, callback_agent TEXT REFERENCES agents(id) DEFERRABLE INITIALLY DEFERRED, abandoned_at REAL, choice TEXT, listened_s REAL) STRICT;
 
 CREATE TABLE calling_classes (
     id INTEGER PRIMARY KEY,
@@ -138,6 +146,12 @@ CREATE TABLE imports (
     rejected INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
+CREATE TABLE knowledge (
+    name TEXT PRIMARY KEY, -- who shares it: a word of campaigns' settings, or campaign:ID
+    at REAL NOT NULL,
+    content TEXT NOT NULL -- JSON: what pacing has learnt
+) STRICT;
+
 CREATE TABLE lead_states (
     id INTEGER PRIMARY KEY,
     lead INTEGER NOT NULL REFERENCES leads(id),
@@ -173,6 +187,16 @@ CREATE TABLE lists (
     created_at REAL NOT NULL
 ) STRICT;
 
+CREATE TABLE pacing_notes ( -- why a campaign got as many calls as it did; kept for 14 days
+    id INTEGER PRIMARY KEY,
+    campaign TEXT NOT NULL REFERENCES campaigns(id) DEFERRABLE INITIALLY DEFERRED,
+    at REAL NOT NULL,
+    limited_by TEXT NOT NULL, -- what kept it from one more; empty: nothing
+    placed INTEGER NOT NULL,
+    figures TEXT NOT NULL, -- JSON object: what the rule knew and worked out (docs/pacing.md)
+    note TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE phones (
     id INTEGER PRIMARY KEY,
     contact INTEGER NOT NULL REFERENCES contacts(id),
@@ -205,6 +229,8 @@ CREATE TABLE trunks (
 CREATE INDEX agent_states_by_time ON agent_states(agent, began_at);
 
 CREATE UNIQUE INDEX agent_states_present ON agent_states(agent) WHERE ended_at IS NULL;
+
+CREATE INDEX attempts_answered ON attempts(answered_at, campaign, abandoned_at, result) WHERE answered_at IS NOT NULL;
 
 CREATE INDEX attempts_by_number ON attempts(number, created_at);
 
@@ -256,6 +282,10 @@ CREATE INDEX leads_owned_until ON leads(campaign, owned_until) WHERE finished IS
 CREATE INDEX leads_pool ON leads(campaign, owner, priority, class, due) WHERE finished IS NULL;
 
 CREATE INDEX leads_waiting ON leads(campaign, priority, due) WHERE finished IS NULL AND held IS NULL AND due > 0;
+
+CREATE INDEX pacing_notes_by_time ON pacing_notes(at);
+
+CREATE INDEX pacing_notes_of_campaign ON pacing_notes(campaign, at);
 
 CREATE INDEX phones_by_number ON phones(number);
 
@@ -315,7 +345,7 @@ SELECT
     count(a.attempt) AS attempts,
     sum(a.answered_at IS NOT NULL) AS answered,
     sum(a.result = 'talked') AS talked,
-    sum(a.result IN ('abandoned', 'hung_up')) AS abandoned,
+    count(a.abandoned_at) AS abandoned,
     round(sum(a.ended_at - a.connected_at), 1) AS talk_s
 FROM campaigns c
 LEFT JOIN attempts a ON a.campaign = c.id

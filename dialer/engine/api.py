@@ -20,6 +20,7 @@ from dialer.core import events as ev
 from dialer.core.agent import OWN_REASONS
 from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, CampaignId, LeadId
+from dialer.core.modes import KEPT
 from dialer.core.orders import came_of, why_not
 from dialer.core.values import FOREVER, CallState
 from dialer.engine.identity import Clock
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BODY_BYTES_MAX = 64 * 1024
+REASONS_SHOWN = 20
+"""So many of the latest decisions on a campaign's pacing are told, if not more are asked for."""
 SAVED_S = 2.0
 """An order is answered when it is in the journal, or refused after this time."""
 _CAMPAIGN_ORDERS = {"start", "pause", "resume", "stop"}
@@ -58,6 +61,33 @@ class Health(msgspec.Struct, kw_only=True):
     why_not: list[str]
     events: int
     transactions: int
+
+
+class Decided(msgspec.Struct, kw_only=True):
+    """Why a campaign got as many calls as it did at the instant *at*: :class:`dialer.core.pacing.book.Reason`."""
+
+    at: float
+    placed: int
+    limit: str
+    figures: dict[str, float]
+    note: str
+
+
+class Paced(msgspec.Struct, kw_only=True):
+    """A campaign's pacing. *last*: the last decision; *history*: those before and it, the oldest first; none for a
+    campaign that is dialed progressively by its mode. *answered*, *abandoned*: within the window of its promise."""
+
+    campaign: str
+    mode: str
+    state: str
+    last: Decided | None
+    history: list[Decided]
+    answered: int
+    abandoned: int
+    share_max: float
+    """What is promised."""
+    bound: tuple[float, float]
+    """Between what the true share lies, with the confidence of the campaign's settings."""
 
 
 class AgentOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +143,7 @@ class Api:
         app.add_routes(
             [
                 web.get("/v1/health", self._health),
+                web.get("/v1/pacing", self._on_pacing),
                 web.post("/v1/reload", self._on_reload),
                 web.post("/v1/campaigns/{id}/leads-added", self._on_leads_added),
                 web.post("/v1/campaigns/{id}/callback", self._on_callback),
@@ -151,6 +182,45 @@ class Api:
 
     async def _health(self, request: web.Request) -> web.Response:
         return _json(self.health())
+
+    def pacing(self, shown: int = REASONS_SHOWN) -> list[Paced]:
+        """Each campaign's pacing, with its latest decisions, *shown* at most."""
+        floor, at, found = self._floor, self._clock(), []
+        for desk in floor.desks.values():
+            campaign = desk.campaign
+            kept = list(floor.reasons.get(campaign.id, ()))[-shown:]
+            history = [
+                Decided(
+                    at=decided_at,
+                    placed=reason.placed,
+                    limit=reason.limit,
+                    figures=reason.figures,
+                    note=reason.note,
+                )
+                for decided_at, reason in kept
+            ]
+            ledger = floor.ledger(campaign.id)
+            answered, abandoned = ledger.totals(at) if ledger is not None else (0, 0)
+            found.append(
+                Paced(
+                    campaign=campaign.id,
+                    mode=campaign.mode,
+                    state=str(desk.state),
+                    last=history[-1] if history else None,
+                    history=history,
+                    answered=answered,
+                    abandoned=abandoned,
+                    share_max=campaign.pacing.abandonment.share,
+                    bound=ledger.bound(at) if ledger is not None else (0.0, 1.0),
+                )
+            )
+        return found
+
+    async def _on_pacing(self, request: web.Request) -> web.Response:
+        text = request.query.get("last", str(REASONS_SHOWN))
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= KEPT):
+            raise _Refused(400, f"last={text[:20]} is not allowed; allowed: a whole number from 1 to {KEPT}")
+        return _json({"at": self._clock(), "campaigns": self.pacing(int(text))})
 
     async def _on_reload(self, request: web.Request) -> web.Response:
         return _json(await self._reload())

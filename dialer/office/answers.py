@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from dialer.core.ids import AttemptId
 from dialer.office import known, tables
 from dialer.office.numbers import Numbers
 from dialer.office.tables import Row
-from dialer.store import files, questions, settings
+from dialer.store import files, questions, samples, settings
 from dialer.store.connect import open_reader
 from dialer.store.errors import NotInStore
 from dialer.store.questions import Filter, Key, Page
@@ -89,19 +89,33 @@ def show_attempts(home: Path, as_format: str, limit: int | None, **chosen: Any) 
 
 
 def show_recordings(
-    home: Path, as_format: str, limit: int | None, missing: bool, min_length: float | None, **chosen: Any
+    home: Path,
+    as_format: str,
+    limit: int | None,
+    missing: bool,
+    min_length: float | None,
+    sample: int | None,
+    seed: int,
+    **chosen: Any,
 ) -> None:
-    """Print recordings, oldest first, or with *missing* the answered calls without one.
+    """Print recordings, oldest first, or with *missing* the answered calls without one; with *sample* only so many,
+    chosen by chance.
 
     Raises StoreError, BadNumber.
     """
     with _asked(home, chosen) as (store, which):
-        rows = _rows(
-            lambda **page: questions.recordings(
-                store, which, missing=missing, length_min_s=min_length, **page
-            ),
-            limit,
-        )
+        rows: Iterable[Row]
+        if sample is not None:
+            rows = samples.recordings(
+                store, which, size=sample, seed=seed, missing=missing, length_min_s=min_length
+            )
+        else:
+            rows = _rows(
+                lambda **page: questions.recordings(
+                    store, which, missing=missing, length_min_s=min_length, **page
+                ),
+                limit,
+            )
         tables.show(
             rows, as_format, columns=_columns(as_format, MISSING_TABLE if missing else RECORDINGS_TABLE)
         )

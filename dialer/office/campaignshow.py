@@ -14,6 +14,8 @@ from dialer.core.results import DEFAULT_RETRY, operator_results, pause_reasons, 
 from dialer.core.values import Campaign
 from dialer.office import tables
 from dialer.store import documents, files, settings
+from dialer.store.campaigns import VALUE_TABLES
+from dialer.store.conducttext import conduct_tables
 from dialer.store.connect import open_reader
 from dialer.store.hourtext import whole_table
 
@@ -48,7 +50,7 @@ def show_campaign(home: Path, name: str, as_format: str = "toml") -> None:
 
 def flat(campaign: Campaign) -> dict[str, Any]:
     """The settings in force, with their paths in the file as names; of rules also those by default."""
-    values = msgspec.json.decode(msgspec.json.encode(campaign))
+    values = msgspec.json.decode(msgspec.json.encode(campaign)) | conduct_tables(campaign)
     found: dict[str, Any] = {}
     for keys, field, _ in files.campaign_fields(documents.schema("campaign")):
         name = ".".join(keys)
@@ -58,7 +60,7 @@ def flat(campaign: Campaign) -> dict[str, Any]:
                 kinds = table.pop("kinds", {})
                 found |= {f"{name}.{key}": value for key, value in table.items()}
                 found |= {f"{name}.kinds.{kind}": lines for kind, lines in kinds.items()}
-            case "caps" | "owners":
+            case _ if field in VALUE_TABLES:
                 found |= {f"{name}.{key}": value for key, value in values[field].items()}
             case "retry":
                 found |= {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from dialer.core.results import DEFAULT_RETRY, operator_results, retry_rule
 from dialer.core.values import AgentState, Campaign, Caps, Centre, Trunk
+from dialer.office import conductcautions
 from dialer.office.checking import HOUR_S, Check
 from dialer.office.layers import Engine
 from dialer.store import moments
@@ -14,8 +16,8 @@ from dialer.store.hourtext import SAFE
 from dialer.store.schema import LIST_REMOVED
 from dialer.store.settings import StoredCampaign, load_centre, load_trunks
 
-WAIT_S = 2.0
-"""An answered person waits longer: in many countries such a call counts as abandoned."""
+LIMIT_S = 2.0
+"""A person who waits longer: in many countries such a call counts as abandoned."""
 NARROW_SHARE = 1 / 6
 """Who may be called for a smaller share of the time (4 hours a day) is hardly reached."""
 RING_S = 15.0
@@ -28,8 +30,9 @@ def cautions(
     centre: Centre,
     engine: Engine,
     found: Check,
+    home: Path,
 ) -> list[str]:
-    """Sentences, the gravest first. *centre*: the rules that the check went by. *found*: what it found."""
+    """Sentences, the gravest first. *centre*: the rules that the check went by. *found*: what it found. *home*: the home folder."""
     campaign = stored.campaign
     trunk = next((one for one in load_trunks(connection) if one.id == campaign.trunk), None)
     return [
@@ -39,6 +42,7 @@ def cautions(
         *_hours(campaign, found),
         *_caps(campaign, centre),
         *_calls(campaign),
+        *conductcautions.warnings(connection, campaign, home),
         *_centre(connection, centre),
     ]
 
@@ -57,6 +61,8 @@ def _people(campaign: Campaign, found: Check) -> Iterator[str]:
 
 
 def _operators(connection: sqlite3.Connection, campaign: Campaign, at: float) -> Iterator[str]:
+    if campaign.mode == "announcement" and "operator" not in campaign.announcement.keys.values():
+        return
     agents = moments.agents_at(connection, campaign.id, at)
     if not agents:
         yield "No operator works for the campaign: `dialer agent add NAME --phone N`."
@@ -135,10 +141,15 @@ def _least(caps: Sequence[Caps], name: str) -> float:
 
 
 def _calls(campaign: Campaign) -> Iterator[str]:
-    if campaign.wait_s > WAIT_S:
+    if campaign.mode != "announcement" and campaign.wait_s > (limit_s := campaign.pacing.abandonment.limit_s):
         yield (
-            f"An answered person waits up to {campaign.wait_s:g} s for an operator (calls.wait_s); more than {WAIT_S:g} s"
-            " counts as abandoned in many countries."
+            f"An answered person waits up to {campaign.wait_s:g} s for an operator (calls.wait_s), and after {limit_s:g} s"
+            " the call counts as abandoned (abandonment.limit_s)."
+        )
+    if campaign.mode != "announcement" and campaign.pacing.abandonment.limit_s > LIMIT_S:
+        yield (
+            f"A call counts as abandoned only after {campaign.pacing.abandonment.limit_s:g} s (abandonment.limit_s); in many"
+            f" countries it does after {LIMIT_S:g} s."
         )
     if campaign.ring_s < RING_S:
         yield f"A number rings only {campaign.ring_s:g} s (calls.ring_s); fewer than {RING_S:g} s are forbidden in many countries."

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from dialer.office import clocks, tables
+from dialer.office import clocks, conductcautions, tables
 from dialer.office.cautions import cautions
 from dialer.office.checking import Check, Hour, Never, Reason, check
 from dialer.office.layers import RULES
@@ -51,13 +51,14 @@ def check_campaign(home: Path, name: str, hours: int, never: Path | None, as_for
                 never=tell,
                 progress=progress,
             )
-        warned = cautions(connection, stored, system.centre, engine_now(home), found)
+        warned = cautions(connection, stored, system.centre, engine_now(home), found, home)
+        noted = list(conductcautions.notes(connection, stored.campaign))
     if as_format == "json":
-        tables.show([_as_row(found, warned)], "json")
+        tables.show([_as_row(found, warned, noted)], "json")
     elif as_format == "csv":
         tables.show([msgspec.structs.asdict(hour) for hour in found.hours], "csv")
     else:
-        _print(found, warned, str(stored.state), never)
+        _print(found, warned, noted, str(stored.state), never)
 
 
 @contextmanager
@@ -87,14 +88,14 @@ def _says(reason: str) -> str:
     return RULES.get(reason, "")
 
 
-def _as_row(found: Check, warned: list[str]) -> dict[str, Any]:
+def _as_row(found: Check, warned: list[str], noted: list[str]) -> dict[str, Any]:
     row = msgspec.structs.asdict(found)
     row["hours"] = [{**msgspec.structs.asdict(one), "at": tables.iso(one.at)} for one in found.hours]
     row["never"] = [{**msgspec.structs.asdict(one), "says": _says(one.reason)} for one in found.never]
-    return {**row, "warnings": warned}
+    return {**row, "warnings": warned, "notes": noted}
 
 
-def _print(found: Check, warned: list[str], state: str, never: Path | None) -> None:
+def _print(found: Check, warned: list[str], noted: list[str], state: str, never: Path | None) -> None:
     write = sys.stdout.write
     new = sum(hour.new for hour in found.hours)
     barred = sum(one.contacts for one in found.never if not one.is_done)
@@ -117,6 +118,8 @@ def _print(found: Check, warned: list[str], state: str, never: Path | None) -> N
         write(f"All of them: {never}\n" if never is not None else "All of them: --never FILE.csv\n")
     for sentence in warned:
         write(f"Warning: {sentence}\n")
+    for sentence in noted:
+        write(f"Note: {sentence}\n")
 
 
 def _zone(at: float) -> str:

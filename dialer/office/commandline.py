@@ -196,6 +196,23 @@ def chosen_attempts(command: Command) -> Command:
     return command
 
 
+def of_import(command: Command) -> Command:
+    """Add the options of every import from a file."""
+    for option in (
+        click.option("--rejects", type=NEW_FILE, help="Where rejected rows go; a new file."),
+        click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing."),
+        click.option(
+            "--region",
+            default="",
+            help="Country of numbers without a country code; else that of the settings.",
+        ),
+        click.option("--delimiter", help="Between columns; else found out."),
+        click.option("--encoding", help="Of the file; else found out."),
+    ):
+        command = option(command)
+    return command
+
+
 def commands_of(
     group: click.Group, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:

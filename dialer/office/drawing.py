@@ -9,18 +9,16 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
-from rich import box
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group, RenderableType
 from rich.layout import Layout
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from dialer.office.pacingpanel import PacingLine, height_of, pacing_panel
+from dialer.office.panels import cell, duration, fitting, in_panel, plain_table
 from dialer.office.tables import text_of
 
 LAG_MS = 200
@@ -72,14 +70,17 @@ class AgentLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CampaignLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One campaign on the board. *calls*: the live ones by state. *waiting*: leads that are not finished."""
+    """One campaign on the board. *calls*: the live ones by state. *waiting*: leads that are not finished.
+    *pacing*: as the engine has it, None if it does not say."""
 
     id: str
     title: str = ""
     state: str = "new"
+    mode: str = "progressive"
     calls: dict[str, int] = {}
     waiting: int = 0
     finished: int = 0
+    pacing: PacingLine | None = None
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,9 +124,17 @@ def draw(board: Board, width: int, height: int) -> Layout:
     """The picture of *board* for a terminal of *width* by *height*."""
     head, body = Layout(_head(board), size=2), Layout()
     frame = Layout()
-    frame.split_column(head, body)
     room = height - 2
     lower = 9 if room < 26 else 11
+    paced = [one for one in board.campaigns if one.state == "running"]
+    if any(one.mode != "progressive" for one in paced):
+        paced.sort(key=lambda one: one.mode != "predictive")
+        size = height_of(paced, board.at, room)
+        frame.split_column(head, body, Layout(pacing_panel(paced, board.at, size), size=size))
+        room -= size
+        lower = 8
+    else:
+        frame.split_column(head, body)
     if width >= _WIDE:
         body.split_row(
             Layout(_agents(board, room - 2, is_wide=True), ratio=5),
@@ -210,21 +219,21 @@ def _lamp(name: str, is_well: bool) -> Text:
 
 
 def _agents(board: Board, room: int, *, is_wide: bool) -> Panel:
-    table = _table("operator", "state", ">for", *(["with"] if is_wide else []))
+    table = plain_table("operator", "state", ">for", *(["with"] if is_wide else []))
     ordered = sorted(board.agents, key=lambda one: (_place(one.state), one.since, one.id))
-    for one in _fitting(ordered, table, room):
+    for one in fitting(ordered, table, room):
         state = f"{one.state} {one.reason}" if one.state == "paused" and one.reason else one.state
         is_in = one.state != "signed_out"
         table.add_row(
-            _cell(one.name or one.id),
+            cell(one.name or one.id),
             Text(text_of(state).replace("_", " "), style=_AGENT_STYLE.get(one.state, "")),
             Text(duration(board.at - one.since) if is_in and one.since else ""),
-            *([_cell(one.with_whom)] if is_wide else []),
+            *([cell(one.with_whom)] if is_wide else []),
             style="" if is_in else "bright_black",
         )
     counts = {state: sum(one.state == state for one in board.agents) for state in _AGENT_ORDER}
     signed_in = len(board.agents) - counts["signed_out"]
-    return _panel(table, f"Operators {signed_in}/{len(board.agents)}", f"{counts['ready']} ready")
+    return in_panel(table, f"Operators {signed_in}/{len(board.agents)}", f"{counts['ready']} ready")
 
 
 def _place(state: str) -> int:
@@ -234,17 +243,17 @@ def _place(state: str) -> int:
 
 def _campaigns(board: Board, room: int, *, is_wide: bool) -> Panel:
     columns = _CALLS_WIDE if is_wide else _CALLS_NARROW
-    table = _table("campaign", *(f">{head}" for head in columns), ">left", ">done")
-    for one in _fitting(list(board.campaigns), table, room):
+    table = plain_table("campaign", *(f">{head}" for head in columns), ">left", ">done")
+    for one in fitting(list(board.campaigns), table, room):
         sign, style = _CAMPAIGN_SIGN.get(one.state, ("?", ""))
         counts = [sum(one.calls.get(state, 0) for state in states) for states in columns.values()]
         table.add_row(
-            Text.assemble((f"{sign} ", style), _cell(one.title or one.id)),
+            Text.assemble((f"{sign} ", style), cell(one.title or one.id)),
             *(Text(str(count) if count else "·") for count in counts),
             Text(str(one.waiting)),
             Text(str(one.finished)),
         )
-    return _panel(table, "Campaigns", f"{sum(one.state == 'running' for one in board.campaigns)} running")
+    return in_panel(table, "Campaigns", f"{sum(one.state == 'running' for one in board.campaigns)} running")
 
 
 def _results(board: Board, room: int) -> Panel:
@@ -256,15 +265,15 @@ def _operator_results(board: Board, room: int) -> Panel:
 
 
 def _counts(title: str, counts: dict[str, int], room: int, styles: dict[str, str]) -> Panel:
-    table = _table("", ">", header=False)
+    table = plain_table("", ">", header=False)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    for name, count in _fitting(ordered, table, room, header=0):
+    for name, count in fitting(ordered, table, room, header=0):
         table.add_row(Text(text_of(name).replace("_", " "), style=styles.get(name, "")), Text(str(count)))
-    return _panel(table, title, str(sum(counts.values())))
+    return in_panel(table, title, str(sum(counts.values())))
 
 
 def _rates(board: Board) -> Panel:
-    table = _table("", ">", header=False)
+    table = plain_table("", ">", header=False)
     minute = board.last_minute
     for name, key in (
         ("attempts a minute", "attempts"),
@@ -279,55 +288,4 @@ def _rates(board: Board) -> Panel:
     due = board.next_retry
     wait = "–" if due is None else "now" if due <= board.at else f"in {duration(due - board.at)}"
     table.add_row(Text("next retry"), Text(wait))
-    return _panel(table, "Rates and timers", "")
-
-
-def duration(seconds: float) -> str:
-    """A length as ``0:07``, ``12:30`` or ``1:02:03``."""
-    whole = max(0, int(seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, left = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
-
-
-def _table(*heads: str, header: bool = True) -> Table:
-    """A table without lines; a head that begins with ``>`` stands to the right."""
-    table = Table(
-        box=None, show_header=header, header_style="bright_black", expand=True, padding=(0, 1, 0, 0)
-    )
-    for place, head in enumerate(heads):
-        table.add_column(
-            Text(head.removeprefix(">")),
-            justify="right" if head.startswith(">") else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=1 if place == 0 else None,
-        )
-    return table
-
-
-def _fitting(lines: Sequence[Any], table: Table, room: int, *, header: int = 1) -> Iterator[Any]:
-    """Those of *lines* for which there is room in *table*; the rest is counted in its last line."""
-    room = max(1, room - header)
-    if len(lines) <= room:
-        yield from lines
-        return
-    yield from lines[: room - 1]
-    table.add_row(Text(f"… and {len(lines) - room + 1} more", style="bright_black"))
-
-
-def _cell(text: str) -> Text:
-    return Text(text_of(text))
-
-
-def _panel(table: Table, title: str, note: str) -> Panel:
-    return Panel(
-        table,
-        title=Text(title, style="bold"),
-        title_align="left",
-        subtitle=Text(note, style="bright_black") if note else None,
-        subtitle_align="right",
-        box=box.ROUNDED,
-        border_style="bright_black",
-        padding=(0, 1),
-    )
+    return in_panel(table, "Rates and timers", "")

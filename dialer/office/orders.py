@@ -80,10 +80,8 @@ def set_campaign(home: Path, name: str, assignments: Sequence[tuple[str, str]]) 
     Raises BadFile (a setting that the schema refuses), StoreError, HalfDone.
     """
     with _store(home) as connection:
-        campaign = settings.load_campaign(connection, name).campaign
-        before = campaign
-        for path, text in assignments:
-            campaign = files.set_in_campaign(campaign, path, text)
+        before = settings.load_campaign(connection, name).campaign
+        campaign = files.set_all_in_campaign(before, assignments)
         settings.apply_campaign(connection, campaign, time.time())
     said = [
         f"Campaign {name}: {path} {f'= {text}' if text else 'is empty, or as if left out'}."

@@ -88,6 +88,11 @@ def health(home: Path, *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     return ask(home, "GET", "/v1/health", timeout_s=timeout_s)
 
 
+def pacing(home: Path, *, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    """Each campaign's pacing with its last decision (``GET /v1/pacing``). Raises EngineError."""
+    return ask(home, "GET", "/v1/pacing?last=1", timeout_s=timeout_s)
+
+
 def order_campaign(home: Path, campaign: str, order: str) -> None:
     """``start``, ``pause``, ``resume`` or ``stop`` a campaign. Raises EngineError."""
     ask(home, "POST", f"/v1/campaigns/{quote(campaign, safe='')}/{order}")

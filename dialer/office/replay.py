@@ -24,13 +24,22 @@ from pathlib import Path
 import msgspec
 
 from dialer import __version__
-from dialer.core.commands import AnyCommand, Command, SaveAgent, SaveCall, SaveCampaignState
+from dialer.core.commands import (
+    AnyCommand,
+    Command,
+    SaveAgent,
+    SaveCall,
+    SaveCampaignState,
+    SaveKnowledge,
+    SaveLedger,
+)
 from dialer.core.events import EngineStarted, Event
 from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, AttemptId, CampaignId
+from dialer.core.pacing.ledger import DayCount
 from dialer.core.placing import call_of, parts
 from dialer.core.values import Agent, Call, CallState, CampaignState
-from dialer.store import history, settings
+from dialer.store import history, promises, settings
 from dialer.store.connect import open_reader
 from dialer.store.errors import NotInStore
 from dialer.store.history import LeftOut, Row, noted
@@ -166,6 +175,8 @@ class _Player:
         self._calls: dict[AttemptId, Call] = {}
         self._agents: dict[AgentId, Agent] = {}
         self._states: dict[CampaignId, CampaignState] = {}
+        self._counts: dict[tuple[CampaignId, int], DayCount] = {}
+        self._knowledge: dict[str, str] = {}
         self._began_at = 0.0
 
     def play(self, batch: _Batch) -> None:
@@ -203,6 +214,8 @@ class _Player:
             _same(live, {call.attempt: call for call, _ in started.calls}, where)
             _same(self._agents, {agent.id: agent for agent in started.agents}, where, is_partial=True)
             _same(self._states, {one.id: state for one, state in started.campaigns}, where, is_partial=True)
+            _same(self._counts, _by_day(started.ledgers), where, is_partial=True)
+            _same(self._knowledge, dict(started.knowledge), where)
         else:
             self._began_at = started.at
         self._floor = Floor()
@@ -210,6 +223,8 @@ class _Player:
         self._calls |= {call.attempt: call for call, _ in (*started.calls, *started.last)}
         self._agents = {agent.id: agent for agent in started.agents}
         self._states = {one.id: state for one, state in started.campaigns}
+        self._counts |= _by_day(started.ledgers)
+        self._knowledge = dict(started.knowledge)
         self._played.starts += 1
         self._played.versions.add(started.version)
 
@@ -222,6 +237,10 @@ class _Player:
                     self._agents[agent.id] = agent
                 case SaveCampaignState(campaign=campaign, state=state):
                     self._states[campaign] = state
+                case SaveLedger(campaign=campaign, count=count):
+                    self._counts[campaign, count.day] = count
+                case SaveKnowledge(name=name, content=content):
+                    self._knowledge[name] = content
 
     def compare_tables(self, connection: sqlite3.Connection) -> None:
         """Raises Difference: a table holds something else than what was decided."""
@@ -238,6 +257,8 @@ class _Player:
         _same(self._agents, agents, "The table agents", is_partial=True)
         states = {one.campaign.id: one.state for one in settings.load_campaigns(connection)}
         _same(self._states, states, "The table campaigns", is_partial=True)
+        _same(self._counts, _by_day(promises.ledgers(connection)), "The table abandonment", is_partial=True)
+        _same(self._knowledge, dict(promises.knowledge(connection)), "The table knowledge")
 
 
 def _without_left_out(commands: list[AnyCommand], orders: list[Row]) -> list[AnyCommand]:
@@ -264,6 +285,12 @@ def _compare(expected: list[AnyCommand], orders: list[AnyCommand], batch: _Batch
     raise Difference(
         f"{where}: after {events or 'no event'} the journal notes {noted_one}; played again it is {played_one}."
     )
+
+
+def _by_day(
+    ledgers: Iterable[tuple[CampaignId, tuple[DayCount, ...]]],
+) -> dict[tuple[CampaignId, int], DayCount]:
+    return {(campaign, count.day): count for campaign, counts in ledgers for count in counts}
 
 
 def _apart(commands: list[AnyCommand]) -> list[list[AnyCommand]]:

@@ -21,7 +21,9 @@ from dialer.store import documents, files
 from dialer.store.connect import open_writer
 from dialer.store.hourtext import SAFE, write_lines
 
-FOLDERS = ("trunks", "campaigns", "recordings", "run", "log")
+FOLDERS = ("trunks", "campaigns", "prompts", "recordings", "run", "log")
+EXAMPLE = ".example"
+"""Ends the name of a campaign's file that is there to be read: it is applied by nobody."""
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +49,7 @@ def make_home(home: Path, *, region: str = "RU", language: str = "en", sip_port:
         _file(home / files.SYSTEM_FILE, settings),
         _file(home / files.SECRETS_FILE, "# Passwords. Keep the mode 0600.\n" + documents.dump(secrets)),
         _example(home / "trunks", "carrier.toml", trunk_example()),
-        _example(home / "campaigns", "first.toml", campaign_example()),
+        *_campaign_examples(home / "campaigns"),
     ]
     journal = home / "journal.sqlite3"
     is_new = not journal.exists()
@@ -101,6 +103,92 @@ def campaign_example() -> str:
             f"# {line}\n" if line else "#\n" for line in documents.dump({key: document[key]}).splitlines()
         )
     return text
+
+
+def predictive_example() -> str:
+    """A predictive campaign, with what matters in one explained."""
+    return _PREDICTIVE
+
+
+def message_example() -> str:
+    """A campaign without operators."""
+    return _MESSAGE
+
+
+_PREDICTIVE = """\
+# A predictive campaign: people are called ahead of operators, so that one is free when a person answers.
+# docs/predictive.md says when that is worth it, and what it costs. All other settings: first.toml.
+#
+# This file is an example and not applied. Copy it to a name that ends in .toml, change it, then
+#   dialer campaign apply && dialer campaign check autumn
+id = "autumn"
+title = "Autumn offer"
+mode = "predictive"
+lists = ["autumn"]
+trunk = "carrier"
+
+[calls]
+# A ringing number is given up after so long. Nobody's phone should ring less than 15 seconds.
+ring_s = 30
+
+[agents]
+# The time after a call is part of what the pacing learns: the more alike it is, the less operators wait.
+wrap_up_s = 15
+
+# How many calls are placed: as many as keep the promise below.
+[pacing]
+# With fewer operators at work a call is placed for each idle one only.
+operators_min = 5
+# Campaigns with the same word share what is learnt of answers and conversations. Give it to those that are alike.
+# knowledge = "offers"
+
+# The promise: of the people who answered in 30 days, so many at most met no operator within 2 seconds.
+[abandonment]
+share = 0.03
+# No call is placed that could lift the share above this if the worst happens. As the share (left out), the first
+# hours are slow, for every person who answers buys 0.03 of a call ahead; with more they are quicker, and the share
+# may be above 3 % in the beginning.
+# cap = 0.06
+
+# Who answers and meets nobody hears at once who has called, and how to reach you.
+[last_word]
+language = "en"
+who = "This is Example Limited, with an offer for you. You reach us on 800 000 0000."
+# Then they may wait for an operator (1), have no further calls (2), or be called at another time (3).
+offers = ["wait", "refuse", "later"]
+
+# Answering machines. To know them one must listen, and every person waits for that: off, unless many machines answer.
+[machines]
+detect = false
+"""
+
+_MESSAGE = """\
+# A campaign without operators: a message is played, and a key taken. All other settings: first.toml.
+#
+# This file is an example and not applied. Copy it to a name that ends in .toml, change it, then
+#   dialer campaign apply && dialer campaign check visits
+id = "visits"
+title = "Visits of tomorrow"
+mode = "announcement"
+lists = ["visits"]
+trunk = "carrier"
+
+[last_word]
+# The language of the synthetic voice, and what a person hears who asks for an operator when nobody is there.
+language = "en"
+who = "This is Example Limited. You reach us on 800 000 0000."
+
+[announcement]
+message = "This is Example Limited. Our engineer comes tomorrow. To confirm, press 1. To speak with us, press 2. To have no such calls, press 9."
+# A recorded file in place of the synthetic voice: prompts/visits.wav, 8 kHz, 16 bit, one channel.
+# sound = "visits.wav"
+times = 2
+
+[announcement.keys]
+1 = "confirm"
+2 = "operator"
+9 = "refuse"
+"""
 
 
 _RULES = ("retry", "results", "pause_reasons")
@@ -163,6 +251,14 @@ def _file(path: Path, text: str) -> Made:
     if is_new:
         files.write_private(path, text)
     return Made(path=path, is_new=is_new)
+
+
+def _campaign_examples(folder: Path) -> list[Made]:
+    first = _example(folder, "first.toml", campaign_example())
+    if not first.is_new:
+        return [first]
+    others = {"predictive.toml": predictive_example(), "announcement.toml": message_example()}
+    return [first, *(_file(folder / f"{name}{EXAMPLE}", text) for name, text in others.items())]
 
 
 def _example(folder: Path, name: str, text: str) -> Made:

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from dialer.office import remote
 from dialer.office.drawing import HEIGHT, WIDTH, Board, Health, draw, picture
+from dialer.office.pacingpanel import PacingLine
 from dialer.store import board as questions
 from dialer.store import files
 from dialer.store.connect import open_reader
@@ -33,6 +34,40 @@ _LOOK_S = 0.1
 HEALTH_WAIT_S = 0.5
 CAMPAIGNS_EVERY_S = 3.0
 """Counting the leads of a long list takes a while."""
+
+
+class _Decided(msgspec.Struct):
+    """A part of what ``GET /v1/pacing`` tells of one decision."""
+
+    at: float
+    limit: str = ""
+    figures: dict[str, float | None] = {}
+    note: str = ""
+
+
+class _Paced(msgspec.Struct):
+    """And of one campaign."""
+
+    campaign: str
+    last: _Decided | None = None
+    answered: int = 0
+    abandoned: int = 0
+    share_max: float = 0.03
+    bound: tuple[float, float] | None = None
+
+    def line(self) -> PacingLine:
+        last = {} if self.last is None else msgspec.structs.asdict(self.last)
+        return PacingLine(
+            answered=self.answered,
+            abandoned=self.abandoned,
+            share_max=self.share_max,
+            high=self.bound[1] if self.bound is not None else None,
+            **last,
+        )
+
+
+class _Pacing(msgspec.Struct):
+    campaigns: list[_Paced] = []
 
 
 class Facts:
@@ -57,9 +92,21 @@ class Facts:
         midnight = datetime.fromtimestamp(at).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         found = questions.moment(self._store, at, midnight.timestamp())
         calls = found.pop("calls")
-        campaigns = [{**one, "calls": calls.get(one["id"], {})} for one in self._campaigns]
+        pacing = self._pacing() if health is not None else {}
+        campaigns = [
+            {**one, "calls": calls.get(one["id"], {}), "pacing": pacing.get(one["id"])}
+            for one in self._campaigns
+        ]
         facts = {**found, "at": at, "campaigns": campaigns, "trouble": trouble}
         return msgspec.structs.replace(msgspec.convert(facts, Board), health=health)
+
+    def _pacing(self) -> dict[str, PacingLine]:
+        """By campaign; of an engine that does not tell, nothing."""
+        try:
+            told = msgspec.convert(remote.pacing(self._home, timeout_s=HEALTH_WAIT_S), _Pacing)
+        except (remote.EngineError, msgspec.ValidationError):
+            return {}
+        return {one.campaign: one.line() for one in told.campaigns}
 
     def _engine(self) -> tuple[Health | None, str]:
         try:

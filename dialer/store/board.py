@@ -9,8 +9,6 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from dialer.core.values import ABANDONED_RESULTS
-
 MINUTE_S = 60.0
 _LONGEST_WAIT_S = 180.0
 """What was answered in the last minute was begun at most so long before."""
@@ -25,8 +23,7 @@ def moment(connection: sqlite3.Connection, at: float, since: float) -> dict[str,
     ``abandoned_share`` (of those answered since *since*; None if none was).
     """
     results = dict(_pairs(connection, _RESULTS, (since,)))
-    abandoned = sum(results.get(one, 0) for one in ABANDONED_RESULTS)
-    answered = results.get("talked", 0) + abandoned
+    answered, abandoned = connection.execute(_COUNTED, (since,)).fetchone()
     retries, next_retry = connection.execute(_RETRIES).fetchone()
     attempts = connection.execute(_BEGUN, (at - MINUTE_S,)).fetchone()[0]
     answered_now, talked_now = connection.execute(
@@ -48,7 +45,7 @@ def moment(connection: sqlite3.Connection, at: float, since: float) -> dict[str,
 
 
 def campaigns(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """The campaigns by priority: ``id``, ``title``, ``state``, leads ``waiting`` and ``finished``."""
+    """The campaigns by priority: ``id``, ``title``, ``state``, ``mode``, leads ``waiting`` and ``finished``."""
     return _rows(connection, _CAMPAIGNS)
 
 
@@ -74,12 +71,16 @@ WHERE c.state IN ('running', 'paused')
     AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.lead = l.id AND a.state <> 'ended')
 """
 _BEGUN = "SELECT count(*) FROM attempts WHERE created_at >= ?"
+_COUNTED = """
+SELECT count(*), count(abandoned_at) FROM attempts INDEXED BY attempts_answered
+WHERE answered_at >= ? AND (result IS NULL OR result NOT IN ('announced', 'machine'))
+"""
 _ANSWERED = """
 SELECT count(*) FILTER (WHERE answered_at >= :since), count(*) FILTER (WHERE connected_at >= :since)
 FROM attempts WHERE created_at >= :begun
 """
 _CAMPAIGNS = """
-SELECT id, title, state,
+SELECT id, title, state, mode,
     (SELECT count(*) FROM leads l WHERE l.campaign = c.id AND l.finished IS NULL) AS waiting,
     (SELECT count(*) FROM leads l WHERE l.campaign = c.id AND l.finished IS NOT NULL) AS finished
 FROM campaigns c ORDER BY priority, id

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import msgspec
 
 from dialer.core.results import DEFAULT_RETRY
 from dialer.core.values import Campaign, OperatorResult, Result, RetryRule
-from dialer.store import documents, hourtext
+from dialer.store import conducttext, documents, hourtext
 from dialer.store.documents import BadFile, Mistake
 from dialer.store.hourtext import Found
 
@@ -26,6 +26,8 @@ UNCOUNTED_S_MIN = 10.0
 
 _FLAT = ("calls", "agents")
 """Tables whose keys are fields of the campaign itself."""
+VALUE_TABLES = ("caps", "owners", *conducttext.TABLES)
+"""Tables that are values of their own, key by key."""
 _RULE_ALWAYS = ("attempts", "again_s", "phone")
 """Keys of a rule that are written though they are as in the default rule."""
 
@@ -39,13 +41,16 @@ def campaign_from(document: Mapping[str, Any], file: Path | str) -> Campaign:
             value = value.get(key) if isinstance(value, Mapping) else None
         if value is not None:
             fields[field] = value
+    fields = {key: value for key, value in fields.items() if key not in conducttext.TABLES}
     results = fields.get("results", [])
     hours, found = hourtext.hours_from(fields.pop("hours", {}), fields.get("phone_kinds", ()))
     found += [*_doubles(results, "code"), *_doubles(results, "name")]
     retry = {Result(name): _retry_rule(Result(name), rule) for name, rule in fields.pop("retry", {}).items()}
     fields["results"] = [_without_never(one) for one in results]
-    campaign = msgspec.structs.replace(msgspec.convert(fields, Campaign), hours=hours, retry=retry)
-    found += _contradictions(document, campaign)
+    campaign = msgspec.structs.replace(
+        msgspec.convert(fields, Campaign), hours=hours, retry=retry, **conducttext.conduct_from(document)
+    )
+    found += [*_contradictions(document, campaign), *conducttext.contradictions(document, campaign)]
     if found:
         raise documents.refusal(file, found)
     return campaign
@@ -54,13 +59,13 @@ def campaign_from(document: Mapping[str, Any], file: Path | str) -> Campaign:
 def campaign_document(campaign: Campaign) -> dict[str, Any]:
     """The document that :func:`campaign_from` makes *campaign* of, without what is at its default."""
     document: dict[str, Any] = {}
-    values = msgspec.json.decode(msgspec.json.encode(campaign))
+    values = msgspec.json.decode(msgspec.json.encode(campaign)) | conducttext.conduct_tables(campaign)
     for keys, field, part in campaign_fields(documents.schema("campaign")):
         value = values[field]
         match field:
             case "hours":
                 value = hourtext.hours_table(campaign.hours)
-            case "caps" | "owners":
+            case _ if field in VALUE_TABLES:
                 defaults = {key: one.get("default") for key, one in part["properties"].items()}
                 value = {key: inner for key, inner in value.items() if inner != defaults[key]}
             case "retry":
@@ -77,18 +82,30 @@ def campaign_document(campaign: Campaign) -> dict[str, Any]:
 
 
 def set_in_campaign(campaign: Campaign, path: str, text: str) -> Campaign:
-    """*campaign* with one setting changed, by its path in the file (``calls.ring_s``).
+    """*campaign* with one setting changed: :func:`set_all_in_campaign`."""
+    return set_all_in_campaign(campaign, [(path, text)])
 
-    *text* is a TOML value; a text needs no quotes; empty where that is no value: as if left out of the file.
+
+def set_all_in_campaign(campaign: Campaign, assignments: Iterable[tuple[str, str]]) -> Campaign:
+    """*campaign* with settings changed: each by its path in the file (``calls.ring_s``), and a text.
+
+    The text is a TOML value; a text needs no quotes; empty where that is no value: as if left out of the file.
+    What settings say together is looked at when all are changed, so their order does not matter.
     Raises BadFile, naming the setting as a file would.
     """
     document = campaign_document(campaign)
+    name = f"campaign {campaign.id}"
+    for path, text in assignments:
+        _set_in_document(document, name, path, text)
+    return campaign_from(document, name)
+
+
+def _set_in_document(document: dict[str, Any], name: str, path: str, text: str) -> None:
     keys = documents.split_key(path)
     value = documents.read_value(text)
     table: Any = document
     for key in keys[:-1]:
         table = table.setdefault(key, {}) if isinstance(table, dict) else table
-    name = f"campaign {campaign.id}"
     if keys == ("id",) or not isinstance(table, dict):
         raise BadFile(
             name, [Mistake(path, "cannot be set by command", "change and apply the campaign's file")]
@@ -103,7 +120,6 @@ def set_in_campaign(campaign: Campaign, path: str, text: str) -> Campaign:
             raise
         del table[keys[-1]]
         documents.check(document, name, "campaign")
-    return campaign_from(document, name)
 
 
 def campaign_fields(

@@ -25,7 +25,6 @@ import msgspec
 from dialer.store import holding
 from dialer.store.connect import transaction
 from dialer.store.errors import Conflict, NotInStore, StoreError
-from dialer.store.schema import CHUNK_ROWS as CHUNK_ROWS
 
 Kind = Literal["number", "prefix", "pattern"]
 
@@ -178,14 +177,6 @@ def entries_of(connection: sqlite3.Connection, number: str, campaign: str | None
     return sorted(found, key=_weight)
 
 
-def barred_numbers(
-    connection: sqlite3.Connection, numbers: Sequence[str], campaign: str | None = None
-) -> dict[str, str]:
-    """Those of *numbers* (E.164) that may not be called now, with the rule's name."""
-    lists = Lists(connection)
-    return {number: rule for number in numbers if (rule := lists.barred(number, campaign or ""))}
-
-
 def contacts_with(connection: sqlite3.Connection, number: str) -> int:
     """How many contacts have a number that is, or begins like, or fits, the entry *number*.
 
@@ -286,8 +277,7 @@ def add(
         Conflict: there are :data:`PATTERNS_MAX` patterns already.
         JournalError: the journal cannot be written.
     """
-    with transaction(connection):
-        return add_here(connection, [number], campaign=campaign, source=source, note=note, at=at) > 0
+    return add_chunk(connection, [number], campaign=campaign, source=source, note=note, at=at) > 0
 
 
 def add_chunk(
@@ -299,7 +289,7 @@ def add_chunk(
     note: str = "",
     at: float,
 ) -> int:
-    """Put up to :data:`CHUNK_ROWS` entries on a list in one short transaction; how many are new.
+    """Put up to :data:`~dialer.store.schema.CHUNK_ROWS` entries on a list in one short transaction; how many are new.
 
     For an import, chunk after chunk; cut short, it can simply be done again. Raises as :func:`add`; then
     none of the chunk was added.

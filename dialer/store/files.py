@@ -25,7 +25,13 @@ import msgspec
 from dialer.core.paths import PATH_ALLOWED, bad_in_path
 from dialer.core.values import Campaign, Centre, Trunk
 from dialer.store import documents
-from dialer.store.campaigns import campaign_document, campaign_fields, campaign_from, set_in_campaign
+from dialer.store.campaigns import (
+    campaign_document,
+    campaign_fields,
+    campaign_from,
+    set_all_in_campaign,
+    set_in_campaign,
+)
 from dialer.store.documents import BadFile, Mistake
 
 __all__ = [
@@ -47,6 +53,7 @@ __all__ = [
     "load_trunk",
     "load_trunks",
     "new_secret",
+    "set_all_in_campaign",
     "set_in_campaign",
     "write_private",
 ]

@@ -7,8 +7,9 @@ fetched after a save has that save's outcome.
 Copying the log (WAL) into the journal's file costs tens of milliseconds at a time, and SQLite would
 do it in the middle of a commit; a second thread does it instead, which no commit waits for.
 
-The table ``events`` is for finding out what happened, and is kept for so long as that is asked:
-whenever a day has passed, and nobody waits, the thread deletes what is too old, a little at a time.
+The table ``events`` is for finding out what happened, and is kept for so long as that is asked (and so is
+``pacing_notes``): whenever a day has passed, and nobody waits, the thread deletes what is too old, a little at a time
+(:mod:`dialer.store.pruning`).
 
 A failed save leaves nothing behind and raises; the floor is then told ``JournalFailed`` and
 nothing is dialed until a save succeeds.
@@ -42,6 +43,7 @@ from dialer.store.guard import Guard
 from dialer.store.history import LeftOut, noted
 from dialer.store.loading import Loaded, load
 from dialer.store.owed import owed_recordings
+from dialer.store.pruning import prune_chunk
 from dialer.store.rows import CALL_COLUMNS, call_from_row
 from dialer.store.writing import Notes, note_left_out, write
 
@@ -50,12 +52,8 @@ _Job = tuple[Callable[[sqlite3.Connection], object], "asyncio.Future[Any]", asyn
 
 CHECKPOINT_S = 1.0
 """How often the log is copied into the journal's file."""
-EVENTS_KEPT_DAYS = 30.0
-"""Rows of the table ``events`` are deleted when they are so much older than the newest."""
 _PRUNE_AGAIN_S = 86_400.0
-"""From one pruning of ``events`` to the next; there is one at the opening, too."""
-_PRUNE_ROWS = 200
-"""Deleted in one short transaction: a save that comes meanwhile waits for no more than that."""
+"""From one pruning to the next; there is one at the opening, too."""
 _PRUNE_BREATH_S = 0.003
 """Between two such transactions others get the write lock."""
 _PRUNE_FAILED_S = 60.0
@@ -351,34 +349,15 @@ class Journal:
                     breath_s = _PRUNE_BREATH_S
 
     def _prune(self) -> None:
-        """Delete one chunk of the events that are too old; when none is left, the next day has its turn."""
+        """Delete one chunk of what is too old; when none is left, the next day has its turn."""
         assert self._connection is not None
         try:
-            is_done = _prune_chunk(self._connection, time.time())
+            is_done = prune_chunk(self._connection, time.time())
             self.transactions += not is_done
             wait_s = _PRUNE_AGAIN_S if is_done else 0.0
         except (StoreError, sqlite3.Error):  # what fails here fails at a save too, and says so
             wait_s = _PRUNE_FAILED_S
         self._prune_at = time.monotonic() + wait_s
-
-
-def _prune_chunk(connection: sqlite3.Connection, at: float) -> bool:
-    """Delete some events that are too old; whether there were none.
-
-    Their age counts from the newest: a clock that jumped ahead for a moment, or a journal opened years
-    later to look into it, loses nothing. Only chosen rows begin a transaction.
-    """
-    newest = connection.execute("SELECT max(at) FROM events").fetchone()[0]
-    if newest is None:
-        return True
-    before = min(at, newest) - EVENTS_KEPT_DAYS * 86_400.0
-    old = connection.execute(
-        "SELECT id FROM events WHERE at < ? ORDER BY at LIMIT ?", (before, _PRUNE_ROWS)
-    ).fetchall()
-    if old:
-        with transaction(connection, busy_s=0.0):
-            connection.executemany("DELETE FROM events WHERE id = ?", old)
-    return not old
 
 
 def _settle(answer: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:

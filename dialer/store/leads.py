@@ -15,9 +15,7 @@ import time
 from dialer.core.ids import CampaignId, LeadId
 from dialer.store import holding
 from dialer.store.connect import BUSY_S, transaction
-from dialer.store.schema import BREATH_S, PRIORITIES, PRIORITY_FRESH
-from dialer.store.schema import CHUNK_ROWS as CHUNK_ROWS
-from dialer.store.schema import LIST_REMOVED as LIST_REMOVED
+from dialer.store.schema import BREATH_S, CHUNK_ROWS, LIST_REMOVED, PRIORITIES, PRIORITY_FRESH
 
 LATER_SQL = "SELECT 1 FROM attempts WHERE lead = ? AND ordinal > ? LIMIT 1"
 WAITING_SQL = (

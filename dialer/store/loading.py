@@ -9,8 +9,10 @@ import sqlite3
 import msgspec
 
 from dialer.core.events import EngineStarted
+from dialer.core.ids import CampaignId
+from dialer.core.pacing.ledger import DayCount
 from dialer.core.values import Call, Centre, Lead, Trunk
-from dialer.store import facts, settings
+from dialer.store import facts, promises, settings
 from dialer.store import leads as lead_store
 from dialer.store.calendar import Calendar
 from dialer.store.errors import StoreError
@@ -46,7 +48,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine knows when it starts.
 
     *open*: attempts that had not ended when the last engine stopped. *last*: ended attempts of
-    which an agent may still give the result.
+    which an agent may still give the result. *ledgers*, *knowledge*: see
+    :class:`dialer.core.events.EngineStarted`.
     """
 
     centre: Centre
@@ -55,6 +58,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[StoredAgent, ...]
     open: tuple[CallAndLead, ...]
     last: tuple[LastCall, ...]
+    ledgers: tuple[tuple[CampaignId, tuple[DayCount, ...]], ...]
+    knowledge: tuple[tuple[str, str], ...]
 
     def started(self, *, at: float, version: str) -> EngineStarted:
         """The same as the engine's first event."""
@@ -68,6 +73,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
             agents=tuple(one.agent for one in self.agents),
             calls=tuple((one.call, one.lead) for one in self.open),
             last=tuple((one.call, one.lead) for one in self.last),
+            ledgers=self.ledgers,
+            knowledge=self.knowledge,
         )
 
 
@@ -96,6 +103,8 @@ def load(connection: sqlite3.Connection, calendar: Calendar) -> Loaded:
             _with_lead(connection, calendar, call) for call in sorted(calls, key=lambda call: call.created_at)
         ),
         last=tuple(_last(connection, calendar, call) for call in last),
+        ledgers=promises.ledgers(connection),
+        knowledge=promises.knowledge(connection),
     )
 
 

@@ -18,11 +18,11 @@ import msgspec
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
-from dialer.store import classes, schema
+from dialer.store import classes, schema, schema_pacing
 from dialer.store.errors import JournalError, JournalTooNew
 
 migrations = Migrations("obzvon")
-NAMES = ("0001_tables", "0002_views", "0003_rights")
+NAMES = ("0001_tables", "0002_views", "0003_rights", "0004_pacing")
 """Every migration, in order."""
 
 
@@ -55,6 +55,12 @@ def _rights(db: sqlite_utils.Database) -> None:
         db.conn.execute(statement)
     classes.fill(db.conn)
     _give_hours(db.conn)
+
+
+@migrations(name=NAMES[3])
+def _pacing(db: sqlite_utils.Database) -> None:
+    for statement in _statements(schema_pacing.PACING):
+        db.conn.execute(statement)
 
 
 def _give_hours(connection: sqlite3.Connection) -> None:

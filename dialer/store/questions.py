@@ -38,6 +38,12 @@ SORTS = {
 }
 """By what attempts may be sorted."""
 
+RECORDING_COLUMNS = (
+    "a.attempt, r.started_at, round(r.length_s, 3) AS length_s, a.campaign, a.agent, a.number,"
+    " c.name AS contact_name, a.result, a.operator_result, r.path, r.size_bytes, r.sha256, r.missing"
+)
+RECORDING_TABLES = "attempts a JOIN recordings r ON r.attempt = a.attempt JOIN contacts c ON c.id = a.contact"
+
 Key = tuple[float | str, int]
 
 
@@ -106,7 +112,7 @@ def attempts(
         "a.attempt, a.created_at, a.campaign, a.contact, c.name AS contact_name, p.kind AS phone_kind,"
         " a.number, a.ordinal, a.trunk, a.agent, a.state, a.result, a.operator_result,"
         f" round({_RING}, 3) AS ring_s, round({_WAIT}, 3) AS wait_s, round({_TALK}, 3) AS talk_s,"
-        " a.ending, a.cause, a.tech_cause, r.path AS recording"
+        " a.ending, a.cause, a.tech_cause, a.choice, a.abandoned_at, r.path AS recording"
     )
     tables = (
         "attempts a JOIN contacts c ON c.id = a.contact JOIN phones p ON p.id = a.phone"
@@ -132,18 +138,22 @@ def recordings(
     Raises:
         BadQuestion: no such sort column or result.
     """
-    columns = (
-        "a.attempt, r.started_at, round(r.length_s, 3) AS length_s, a.campaign, a.agent, a.number,"
-        " c.name AS contact_name, a.result, a.operator_result, r.path, r.size_bytes, r.sha256, r.missing"
-    )
-    tables = "attempts a JOIN recordings r ON r.attempt = a.attempt JOIN contacts c ON c.id = a.contact"
+    more, values = recording_terms(missing=missing, length_min_s=length_min_s, length_max_s=length_max_s)
+    columns, tables = RECORDING_COLUMNS, RECORDING_TABLES
+    return _page(connection, columns, tables, which, sort, descending, after, limit, more, values)
+
+
+def recording_terms(
+    *, missing: bool, length_min_s: float | None, length_max_s: float | None = None
+) -> tuple[list[str], list[Any]]:
+    """The conditions on ``recordings r``, and their parameters."""
     more = [f"r.path IS {'' if missing else 'NOT '}NULL"]
     values: list[Any] = []
     for sign, value in ((">=", length_min_s), ("<=", length_max_s)):
         if value is not None:
             more.append(f"r.length_s {sign} ?")
             values.append(value)
-    return _page(connection, columns, tables, which, sort, descending, after, limit, more, values)
+    return more, values
 
 
 def _page(
@@ -195,7 +205,8 @@ def all_pages(ask: Callable[[Key | None], Page]) -> Iterator[dict[str, Any]]:
 
 _SUMS = (
     "count(*) AS attempts, count(a.answered_at) AS answered,"
-    " sum(a.result = 'talked') AS talked, sum(a.result IN ('abandoned', 'hung_up')) AS abandoned,"
+    " sum(a.result = 'talked') AS talked, count(a.abandoned_at) AS abandoned,"
+    " sum(a.answered_at IS NOT NULL AND (a.result IS NULL OR a.result NOT IN ('announced', 'machine'))) AS waited,"
     f" round(coalesce(sum({_TALK}), 0), 1) AS talk_s"
 )
 
@@ -206,7 +217,8 @@ def campaigns(
     """A row for each campaign (or the one), of the attempts that began in the period.
 
     ``penetration``: the share of its leads that were dialed (in the period); ``reached``: contacts
-    that talked; ``abandoned_share``: of the people who answered, those who met no operator, whoever hung up.
+    that talked; ``abandoned``: calls that count as abandoned, whatever their result (``abandoned_at``), and
+    ``abandoned_share``: theirs of the people who answered and were to meet an operator.
     """
     heads = connection.execute(
         "SELECT camp.id AS campaign, camp.title, camp.state,"
@@ -227,7 +239,7 @@ def campaigns(
             )
         )[0]
         leads = head["unfinished"] + head["finished"]
-        talked, abandoned = sums["talked"] or 0, sums["abandoned"] or 0
+        talked = sums["talked"] or 0
         results = dict.fromkeys((one.value for one in Result), 0)
         results |= {row["result"]: row["attempts"] for row in campaign_results(connection, *period)}
         rows.append(
@@ -241,9 +253,10 @@ def campaigns(
                 "reached": sums["reached"],
                 "talk_s": sums["talk_s"],
                 "talk_s_mean": _mean(sums["talk_s"], talked),
-                "abandoned_share": _share(abandoned, talked + abandoned),
+                "abandoned_share": _share(sums["abandoned"], sums["waited"] or 0),
             }
             | results
+            | {"abandoned": sums["abandoned"]}
         )
     return rows
 
@@ -274,9 +287,8 @@ def campaign_hours(
     )
     rows = _dicts(found)
     for row in rows:
-        talked, abandoned = row["talked"] or 0, row["abandoned"] or 0
-        row |= {"talked": talked, "abandoned": abandoned}
-        row["abandoned_share"] = _share(abandoned, talked + abandoned)
+        row["talked"] = row["talked"] or 0
+        row["abandoned_share"] = _share(row["abandoned"], row.pop("waited") or 0)
     return rows
 
 

@@ -21,13 +21,16 @@ from dialer.core.commands import (
     SaveCallback,
     SaveCampaignState,
     SaveDoNotCall,
+    SaveKnowledge,
     SaveLead,
+    SaveLedger,
+    SavePacing,
     SavePhone,
 )
 from dialer.core.events import Event, RecordingMissing, RecordingStored
 from dialer.core.ids import AttemptId
 from dialer.core.values import FOREVER, Agent, Call, CallState, Result
-from dialer.store import dnc, holding
+from dialer.store import dnc, holding, promises
 from dialer.store.errors import CallForbidden, JournalError, JournalRefused, StoreError
 from dialer.store.guard import Guard
 from dialer.store.history import LeftOut, in_short
@@ -120,6 +123,8 @@ def write(
                 _save_agent(connection, command.agent)
             case SaveCampaignState():
                 _save_campaign_state(connection, command)
+            case SaveLedger() | SaveKnowledge() | SavePacing():
+                promises.save(connection, command)
             case _:
                 pass
     for event in events:

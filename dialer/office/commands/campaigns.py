@@ -88,6 +88,26 @@ def campaign_check(home: Path, name: str, hours: int, never: Path | None, as_for
     check_campaign(home, name, hours, never, as_format)
 
 
+@campaign.command("pacing", short_help="Why a predictive campaign got as many calls as it did.")
+@click.argument("name", metavar="CAMPAIGN", type=NAME)
+@click.option(
+    "--at", type=INSTANT, help="At that moment (2026-03-01T14:05, 14:05 for today, -2h), in sentences."
+)
+@click.option("--last", type=click.IntRange(1), help="So many of the latest notes; without it 20.")
+@listing
+@with_home
+def campaign_pacing(home: Path, name: str, at: float | None, last: int | None, as_format: str) -> None:
+    """Why a predictive campaign got as many calls as it did: what kept it from one more, and what was known then.
+
+    It is noted when that changes, and once a minute. `dialer watch` shows it as it is now.
+    """
+    from dialer.office.pacingshow import show_pacing
+
+    if at is not None and last is not None:
+        raise click.UsageError("--at and --last cannot both be given.")
+    show_pacing(home, name, at, last, as_format)
+
+
 @campaign.command("start")
 @click.argument("name", type=NAME)
 @with_home

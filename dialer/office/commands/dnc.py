@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dialer.office.commandline import FILE, NEW_FILE, listing, of_campaign, with_home
+from dialer.office.commandline import FILE, listing, of_campaign, of_import, with_home
 
 _CAMPAIGN = "Only for this campaign; else for all."
 
@@ -53,13 +53,7 @@ def dnc_remove(home: Path, numbers: tuple[str, ...], campaign: str | None) -> No
 @click.option("--source", default="", help="Who asked for it, or where it is from; else the file's name.")
 @click.option("--note", default="", help="What there is to say of those that have no note of their own.")
 @click.option("--column", help="The column with the numbers: its head or #1; else found out.")
-@click.option("--encoding", help="Of the file; else found out.")
-@click.option("--delimiter", help="Between columns; else found out.")
-@click.option(
-    "--region", default="", help="Country of numbers without a country code; else that of the settings."
-)
-@click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing.")
-@click.option("--rejects", type=NEW_FILE, help="Where rejected rows go; a new file.")
+@of_import
 @with_home
 def dnc_import(home: Path, file: Path, **how: Any) -> None:
     """Put the numbers of a text or CSV file on a list. What is there already is not added again."""

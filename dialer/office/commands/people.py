@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dialer.office.commandline import FILE, NAME, NEW_FILE, listing, with_home
+from dialer.office.commandline import FILE, NAME, listing, of_import, with_home
 
 
 @click.group()
@@ -27,13 +27,7 @@ def contacts() -> None:
     metavar="TARGET=COLUMN",
     help="What a column holds: name, id, phone, phone:KIND, timezone, field:NAME or ignore; COLUMN is a head or #1. Repeatable.",
 )
-@click.option("--encoding", help="Of the file; else found out.")
-@click.option("--delimiter", help="Between columns; else found out.")
-@click.option(
-    "--region", default="", help="Country of numbers without a country code; else that of the settings."
-)
-@click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing.")
-@click.option("--rejects", type=NEW_FILE, help="Where rejected rows go; a new file.")
+@of_import
 @with_home
 def contacts_import(
     home: Path, file: Path, name: str, dry_run: bool, rejects: Path | None, **how: Any

@@ -56,6 +56,69 @@ def report_agents(home: Path, **chosen: Any) -> None:
     show_agents(home, **chosen)
 
 
+@report.command("machines", short_help="Answering machines: how many were told, and by how much listening.")
+@click.option("--campaign", type=NAME, help="Only of this campaign.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 366),
+    default=30,
+    show_default=True,
+    help="Of so many days (UTC), today among them.",
+)
+@listing
+@with_home
+def report_machines(home: Path, **chosen: Any) -> None:
+    """By campaign and day, where it is listened who answered: calls that were answered, how many by a machine, how many
+    machines were given to operators all the same (their result "machine"), and how long it was listened.
+    """
+    from dialer.office.machines import show_machines
+
+    show_machines(home, **chosen)
+
+
+@report.command("abandonment", short_help="Answered calls that met no operator in time, for an inspector.")
+@click.option("--campaign", type=NAME, help="Only of this campaign.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 366),
+    default=30,
+    show_default=True,
+    help="Of so many days (UTC), today among them.",
+)
+@click.option(
+    "--calls", "is_calls", is_flag=True, help="Every abandoned call: when, whom, how long, and why."
+)
+@click.option(
+    "--recount", "is_recount", is_flag=True, help="Compare the count that is kept with the calls themselves."
+)
+@click.option(
+    "--mistaken",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Of those told to be machines, the share that were people, as heard in a sample: for Ofcom's figure.",
+)
+@listing
+@with_home
+def report_abandonment(home: Path, is_calls: bool, is_recount: bool, mistaken: float, **chosen: Any) -> None:
+    """By campaign and day: calls answered by a person, how many were abandoned, what was promised, and whether it was kept.
+
+    Where machines are told from people there is a second figure, by Ofcom's formula; what is promised is the first.
+    With --recount the exit status is 1 if the count that is kept differs from the calls.
+    """
+    from dialer.office import abandonment
+
+    if is_calls and is_recount:
+        raise click.UsageError("--calls and --recount cannot be asked for at once.")
+    if is_recount:
+        if not abandonment.show_recount(home, **chosen):
+            raise click.exceptions.Exit(1)
+    elif is_calls:
+        abandonment.show_calls(home, **chosen)
+    else:
+        abandonment.show_days(home, mistaken=mistaken, **chosen)
+
+
 @click.group()
 def recordings() -> None:
     """Recordings of conversations."""
@@ -64,13 +127,28 @@ def recordings() -> None:
 @recordings.command("list")
 @click.option("--missing", is_flag=True, help="The answered calls that have no recording, and why.")
 @click.option("--min-length", type=click.FloatRange(0), help="Only those of at least so many seconds.")
+@click.option(
+    "--sample", type=click.IntRange(1), help="Only so many of them, chosen by chance from all the time."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Another sample of the same recordings.",
+)
 @chosen_attempts
 @listing
 @with_home
 def recordings_list(home: Path, **chosen: Any) -> None:
-    """Recordings, oldest first."""
+    """Recordings, oldest first.
+
+    A sample is spread over the time as the calls are; the same options give the same sample.
+    """
     from dialer.office.answers import show_recordings
 
+    if chosen["sample"] is not None and chosen["limit"] is not None:
+        raise click.UsageError("--sample and --limit cannot be asked for at once.")
     show_recordings(home, **chosen)
 
 

@@ -18,9 +18,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import main
-from dialer.core.commands import SaveAgent, SaveCall, SaveCampaignState, SaveLead
+from dialer.core.commands import SaveAgent, SaveCall, SaveCampaignState, SaveLead, SaveLedger
+from dialer.core.conduct import Abandonment
 from dialer.core.events import RecordingMissing, RecordingStored
 from dialer.core.ids import AgentId, AttemptId, CampaignId, ContactId, LeadId, PhoneId, TrunkId
+from dialer.core.pacing.ledger import DayCount, Ledger
 from dialer.core.values import Agent, AgentState, Call, CallState, CampaignState
 from dialer.core.values import Result as How
 from dialer.office import orders
@@ -179,6 +181,15 @@ class AnyCall(Guard):
         return None
 
 
+def _counts(answered: list[float]) -> tuple[DayCount, ...]:
+    """The days of these answered calls, of which the first was abandoned."""
+    ledger = Ledger(Abandonment())
+    for at in answered:
+        ledger.answered(at)
+    ledger.abandoned(answered[0])
+    return ledger.changes()
+
+
 @pytest.fixture
 def busy_home(home: Path) -> Path:
     """A home folder in the middle of a campaign."""
@@ -222,9 +233,13 @@ def busy_home(home: Path) -> Path:
                 ],
                 [
                     SaveCampaignState(campaign=FIRST, state=CampaignState.RUNNING, at=at),
+                    *(
+                        SaveLedger(campaign=FIRST, count=count)
+                        for count in _counts([at - 95, at - 20, at - 10])
+                    ),
                     call(1, at - 400, ended, result=How.BUSY),
                     call(2, at - 50, ended, result=How.NO_ANSWER),
-                    call(3, at - 100, ended, result=How.ABANDONED, answered_at=at - 95),
+                    call(3, at - 100, ended, result=How.ABANDONED, answered_at=at - 95, abandoned_at=at - 93),
                     call(
                         4,
                         at - 30,

@@ -85,7 +85,7 @@ def test_what_cannot_be_chosen_is_said(dialer: Dialer, busy_home: Path) -> None:
 def test_campaign(ask: Any, dialer: Dialer) -> None:
     [row] = ask("report", "campaign", "first")
     assert (row["attempts"], row["talked"], row["abandoned"], row["orders"]) == (6, 2 - 1, 1, 1)
-    assert row["abandoned_share"] == 0.5
+    assert row["abandoned_share"] == 0.3333
     assert row["operator_results"] == {"order": 1}
     assert {one["result"] for one in ask("report", "campaign", "--by", "result")} == {
         "busy",
@@ -110,6 +110,24 @@ def test_agents(ask: Any, dialer: Dialer) -> None:
     assert "Anna [red]" in dialer("report", "agents").stdout
 
 
+def test_machines(ask: Any, dialer: Dialer, busy_home: Path) -> None:
+    assert ask("report", "machines") == []
+    assert "Nobody was listened to in the last 30 days" in dialer("report", "machines").stdout
+    with closing(sqlite3.connect(busy_home / "journal.sqlite3")) as journal, journal:
+        journal.execute("UPDATE attempts SET listened_s = 0.8 WHERE answered_at IS NOT NULL")
+        journal.execute(
+            f"UPDATE attempts SET result = 'machine', listened_s = 1.4 WHERE attempt = 'a{1:020}'"
+        )
+    rows = ask("report", "machines", "--days", "2")  # yesterday's, if it is midnight just now
+    assert sum(row["machines"] for row in rows) == 1
+    assert sum(row["answered"] for row in rows) == sum(row["listened"] for row in rows) == 4
+    if len(rows) == 1:
+        assert (rows[0]["machine_share"], rows[0]["met"]) == (0.25, 0)
+        assert (rows[0]["listened_s_mean"], rows[0]["listened_s_max"]) == (0.95, 1.4)
+    assert "machine_share" in dialer("report", "machines", "--campaign", "first").stdout
+    assert "no campaign 'x'" in dialer("report", "machines", "--campaign", "x").stderr
+
+
 def test_recordings(ask: Any, dialer: Dialer, busy_home: Path) -> None:
     [row] = ask("recordings", "list")
     assert (row["length_s"], row["operator_result"], row["sha256"]) == (10.5, "order", "ab" * 32)
@@ -117,6 +135,11 @@ def test_recordings(ask: Any, dialer: Dialer, busy_home: Path) -> None:
     [missing] = ask("recordings", "list", "--missing")
     assert missing["missing"] == "the person hung up at once"
     assert "hung up at once" in dialer("recordings", "list", "--missing").stdout
+    assert ask("recordings", "list", "--sample", "5") == [row]
+    assert ask("recordings", "list", "--sample", "5", "--result", "machine") == []
+    assert ask("recordings", "list", "--missing", "--sample", "1", "--seed", "7") == [missing]
+    both = dialer("recordings", "list", "--sample", "5", "--limit", "5")
+    assert "--sample and --limit cannot be asked for at once" in both.stderr
     path = busy_home / "recordings" / row["path"]
     result = dialer("recordings", "path", row["attempt"])
     assert (result.exit_code, result.stderr) == (

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from dialer.office.pacingpanel import PacingLine
 from dialer.office.watch import Facts
 from dialer.store import board
 from dialer.store.connect import open_reader
@@ -32,7 +33,7 @@ def test_the_facts(busy_home: Path) -> None:
     assert found["results"] == {"busy": 1, "no_answer": 1, "abandoned": 1, "talked": 1}
     assert later["results"] == {"no_answer": 1, "abandoned": 1, "talked": 1}
     assert found["operator_results"] == {"order": 1}
-    assert found["abandoned_share"] == 0.5
+    assert found["abandoned_share"] == 1 / 3
     assert found["retries"] == 2
     assert abs(found["next_retry"] - now - 100) < 30
     assert found["last_minute"] == {"attempts": 4, "answered": 2, "talked": 2}
@@ -43,6 +44,7 @@ def test_the_facts(busy_home: Path) -> None:
         "id": "first",
         "title": "First campaign",
         "state": "running",
+        "mode": "progressive",
         "waiting": 8,
         "finished": 1,
     }
@@ -84,6 +86,40 @@ def test_the_engines_word_is_a_part_of_it(busy_home: Path, engine: Any) -> None:
         found = facts.collect()
         assert found.health is None
         assert found.trouble
+
+
+def test_the_engines_pacing_is_a_part_of_it(busy_home: Path, engine: Any) -> None:
+    engine.answers["GET /v1/health"] = (200, {"pbx_connected": True, "journal_ok": True})
+    decided = {
+        "at": 5.0,
+        "placed": 2,
+        "limit": "cap",
+        "figures": {"idle": 1, "risk": None},
+        "note": "n",
+        "more": 1,
+    }
+    told = {"campaign": "first", "mode": "predictive", "last": decided, "answered": 10, "abandoned": 1}
+    engine.answers["GET /v1/pacing"] = (
+        200,
+        {"campaigns": [{**told, "share_max": 0.01, "bound": [0.0, 0.4]}]},
+    )
+    with closing(Facts(busy_home)) as facts:
+        [campaign] = facts.collect().campaigns
+        assert campaign.pacing == PacingLine(
+            at=5.0,
+            limit="cap",
+            figures={"idle": 1.0, "risk": None},
+            note="n",
+            answered=10,
+            abandoned=1,
+            share_max=0.01,
+            high=0.4,
+        )
+        for answer in ((200, {"campaigns": "?"}), (404, {"error": "of an older version"})):
+            engine.answers["GET /v1/pacing"] = answer
+            found = facts.collect()
+            assert found.health is not None
+            assert found.campaigns[0].pacing is None
 
 
 def test_the_live_board_ends_cleanly(busy_home: Path) -> None:

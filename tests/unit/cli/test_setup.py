@@ -13,6 +13,7 @@ from dialer.core.results import DEFAULT_PAUSE_REASONS, DEFAULT_RESULTS, DEFAULT_
 from dialer.office import setup
 from dialer.store import files
 from dialer.store.documents import BadFile
+from dialer.store.hourtext import SAFE
 
 
 def test_what_is_made_can_be_used(tmp_path: Path) -> None:
@@ -23,6 +24,19 @@ def test_what_is_made_can_be_used(tmp_path: Path) -> None:
     assert [trunk.id for trunk in files.load_trunks(home)] == ["carrier"]
     assert [one.trunk for one in files.load_campaigns(home)] == ["carrier"]
     assert len(files.load_secrets(home, {}).ari) >= 20
+
+
+def test_examples_of_other_modes_are_campaigns_and_applied_by_nobody(home: Path, tmp_path: Path) -> None:
+    assert [one.id for one in files.load_campaigns(home)] == ["first"]
+    found = {}
+    for path in (home / "campaigns").glob("*.example"):
+        copy = tmp_path / path.name.removesuffix(".example")
+        copy.write_text(path.read_text())
+        found[copy.name] = files.load_campaign(copy)
+    ahead, message = found["predictive.toml"], found["announcement.toml"]
+    assert (ahead.mode, ahead.pacing.operators_min, ahead.hours) == ("predictive", 5, SAFE)
+    assert ahead.last_word.who.text
+    assert (message.mode, message.announcement.keys["9"], message.hours) == ("announcement", "refuse", SAFE)
 
 
 def test_phones_may_be_given_a_port_that_stays(tmp_path: Path) -> None:

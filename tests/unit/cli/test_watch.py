@@ -11,6 +11,7 @@ from rich.console import Console
 
 from dialer.office import drawing
 from dialer.office.drawing import AgentLine, Board, CampaignLine, Health
+from dialer.office.pacingpanel import PacingLine
 
 AT = 1_767_225_600.0
 STATES = ("ready", "on_call", "wrap_up", "paused", "reserved", "arriving", "signed_out")
@@ -150,6 +151,65 @@ def test_abandonment_is_coloured_by_its_height(share: float, color: str) -> None
     text = drawn(msgspec.structs.replace(board(), abandoned_share=share), color=True)
     [line] = [line for line in text.splitlines() if f"{share:.1%}" in line]
     assert f"\x1b[{color}m" in line[line.index("abandoned", 40) :]
+
+
+def paced(count: int = 1, **changes: object) -> Board:
+    """A board of *count* predictive campaigns, and one progressive one before them."""
+    figures = {"operators": 12, "idle": 2, "in_flight": 9, "waiting": 1, "risk": 0.021, "risk_max": 0.034}
+    pacing = PacingLine(at=AT - 3, limit="risk", figures=figures, answered=1000, abandoned=19, high=0.031)
+    pacing = msgspec.structs.replace(pacing, **changes)
+    ahead = [
+        CampaignLine(
+            id=f"a{number}", title=f"Ahead {number}", mode="predictive", state="running", pacing=pacing
+        )
+        for number in range(count)
+    ]
+    one = board(campaigns=1)
+    return msgspec.structs.replace(one, campaigns=(*one.campaigns, *ahead))
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_pacing_says_how_far_ahead_a_campaign_calls_and_what_limits_it(width: int) -> None:
+    lines = drawn(paced(note="little is known yet"), width, 30).splitlines()
+    top = next(number for number, line in enumerate(lines) if "Pacing" in line)
+    assert lines[top + 1].split() == ["│", "campaign", "mode", "ahead", "limit", "risk", "abandoned", "│"]
+    assert " ".join(lines[top + 2].split()[1:-1]) == "Ahead 0 predictive 8 risk 2.1 of 3.4 % 1.9 ≤ 3.1 %"
+    assert " ".join(lines[top + 3].split()[1:-1]) == "Spring 0 progressive – – – –"
+    assert "Ahead 0: little is known yet" in lines[top + 4]
+    assert "Operator 0" in "\n".join(lines)
+
+
+def test_pacing_is_shown_only_where_somebody_is_called_ahead() -> None:
+    assert "Pacing" not in drawn(board())
+    stopped = paced()
+    stopped = msgspec.structs.replace(
+        stopped,
+        campaigns=tuple(msgspec.structs.replace(one, state="stopped") for one in stopped.campaigns),
+    )
+    assert "Pacing" not in drawn(stopped)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 40), (140, 24)])
+def test_pacing_of_many_campaigns_fits(width: int, height: int) -> None:
+    lines = drawn(paced(9, note="a note that is long " * 20), width, height).splitlines()
+    assert len(lines) == height
+    assert max(map(len, lines)) <= width
+    assert "… and 7 more" in "\n".join(lines)
+    assert sum("predictive" in line for line in lines) == 3
+
+
+def test_a_decision_that_is_old_or_was_never_made_is_said_to_be_so() -> None:
+    assert "Ahead 0: decided 5:00 ago" in drawn(paced(at=AT - 300), 80, 30)
+    none = drawn(paced(at=None, answered=0, limit="risk"), 80, 30)
+    [line] = [line for line in none.splitlines() if "Ahead 0" in line and "predictive" in line]
+    assert line.split()[4:-1] == ["–", "–", "2.1", "of", "3.4", "%", "–"]
+
+
+@pytest.mark.parametrize(("abandoned", "color"), [(19, "32"), (25, "33"), (31, "1;31")])
+def test_a_share_is_coloured_by_what_was_promised(abandoned: int, color: str) -> None:
+    text = drawn(paced(abandoned=abandoned), color=True)
+    [line] = [line for line in text.splitlines() if "≤ 3.1 %" in line]
+    assert f"\x1b[{color}m{abandoned / 10:.1f} ≤" in line
 
 
 def test_an_empty_board() -> None:

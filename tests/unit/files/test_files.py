@@ -9,6 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import msgspec
 import pytest
 
+from dialer.core.conduct import Abandonment, Announcement, LastWord, Machines, Pacing, Prompt
 from dialer.core.ids import AttemptId, CampaignId, TrunkId
 from dialer.core.results import DEFAULT_RETRY
 from dialer.core.values import (
@@ -26,7 +27,7 @@ from dialer.core.values import (
 )
 from dialer.pbx import checks, wire
 from dialer.pbx.errors import Unsendable
-from dialer.store import documents, files
+from dialer.store import conducttext, documents, files
 from dialer.store.files import BadFile
 from dialer.store.hourtext import SAFE
 
@@ -147,6 +148,45 @@ def test_a_full_campaign_is_understood(tmp_path: Path) -> None:
     )
 
 
+def test_how_a_campaign_conducts_itself_is_understood(tmp_path: Path) -> None:
+    campaign = read(DATA / "good" / "campaign-conduct.toml", tmp_path)
+    assert campaign == Campaign(
+        id=CampaignId("autumn"),
+        trunk=TrunkId("carrier"),
+        hours=SAFE,
+        mode="predictive",
+        pacing=Pacing(
+            operators_min=10,
+            ring_s_min=18.0,
+            knowledge="offers",
+            abandonment=Abandonment(
+                share=0.01, cap=0.02, window_days=7, limit_s=1.5, against="bound", confidence=0.99
+            ),
+        ),
+        last_word=LastWord(
+            language="ru",
+            who=Prompt(text="Вам звонила компания «Свет», 8 800 000-00-00.", sound="svet-who.wav"),
+            offers=("refuse", "later"),
+            later_max=2,
+        ),
+        machines=Machines(
+            detect=True,
+            listen_s=0.8,
+            action="message",
+            message=Prompt(text="Позвоните нам: 8 800 000-00-00."),
+        ),
+    )
+    message = read(DATA / "good" / "campaign-message.toml", tmp_path)
+    assert isinstance(message, Campaign)
+    assert message.mode == "announcement"
+    assert message.announcement == Announcement(
+        message=Prompt(sound="visit.wav"),
+        times=3,
+        keys={"1": "confirm", "2": "operator", "9": "later", "*": "refuse"},
+    )
+    assert message.retry[Result.ANNOUNCED] == RetryRule(attempts=1, again_s=86400.0, is_contact=True)
+
+
 def test_a_full_trunk_and_settings_are_understood(tmp_path: Path) -> None:
     assert read(DATA / "good" / "trunk-full.toml", tmp_path) == Trunk(
         id=TrunkId("carrier-2"),
@@ -236,10 +276,13 @@ def test_schemas_and_structs_agree() -> None:
         field: part.get("default") for _, field, part in files.campaign_fields(documents.schema("campaign"))
     }
     # A table that is a value of its own may be left out; hours that are left out are the safe ones.
-    for field in ("caps", "owners", "hours"):
+    for field in ("caps", "owners", "hours", *conducttext.TABLES):
         assert found.pop(field) == {}
     values = defaults(Campaign)
     assert values.pop("hours") is None
+    for name, table in conducttext.conduct_tables(Campaign(id=CampaignId("c"), trunk=TrunkId("t"))).items():
+        values.pop(name, None)
+        assert part_defaults("campaign", name) == table
     for field, kind in (("caps", Caps), ("owners", Owners)):
         assert values.pop(field) == part_defaults("campaign", field) == defaults(kind)
     assert found == values
@@ -290,7 +333,7 @@ def test_schemas_are_schemas() -> None:
 # -- a campaign there and back ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["campaign-full", "campaign-least"])
+@pytest.mark.parametrize("name", ["campaign-full", "campaign-least", "campaign-conduct", "campaign-message"])
 def test_a_campaign_becomes_a_document_and_comes_back(name: str, tmp_path: Path) -> None:
     campaign = files.load_campaign(DATA / "good" / f"{name}.toml")
     text = documents.dump(files.campaign_document(campaign))
@@ -308,9 +351,28 @@ def test_one_setting_is_changed() -> None:
     assert changed.retry[Result.BUSY] == RetryRule(attempts=3, again_s=None, phone="same")
 
 
+def test_settings_that_need_each_other_are_changed_together_in_any_order() -> None:
+    campaign = files.load_campaign(DATA / "good" / "campaign-least.toml")
+    both = [("mode", "announcement"), ("announcement.message", "Your order is ready.")]
+    for assignments in (both, both[::-1]):
+        changed = files.set_all_in_campaign(campaign, assignments)
+        assert (changed.mode, changed.announcement.message.text) == ("announcement", "Your order is ready.")
+    with pytest.raises(BadFile, match=r"announcement\.message: is missing, for mode is"):
+        files.set_in_campaign(campaign, "mode", "announcement")
+    keyed = files.set_in_campaign(changed, "announcement.keys.1", "confirm")
+    keyed = files.set_in_campaign(keyed, 'announcement.keys."#"', "refuse")
+    assert keyed.announcement.keys == {"1": "confirm", "#": "refuse"}
+    capped = files.set_all_in_campaign(campaign, [("abandonment.share", "0.05"), ("abandonment.cap", "0.1")])
+    assert files.set_in_campaign(capped, "abandonment.cap", "").pacing.abandonment == Abandonment(share=0.05)
+
+
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
+        ("mode", "manual", '"manual" is not allowed; allowed: progressive, predictive, announcement'),
+        ("abandonment.share", "0", "0 is not allowed; allowed: a number above 0 to 0.5"),
+        ("abandonment.cap", "0.02", "abandonment.cap: 0.02 is less than share"),
+        ("announcement.keys.10", "confirm", "unknown key; allowed: one of 0 to 9, * and #"),
         ("calls.ring_s", "long", '"long" is a text; allowed: a number from 1 to 300'),
         ("calls.rings", "1", "unknown key (did you mean ring_s?)"),
         ("id", "other", "cannot be set by command"),

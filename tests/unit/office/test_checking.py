@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from dialer.core.conduct import Abandonment, Pacing
 from dialer.core.ids import AgentId
 from dialer.core.judging import judge
 from dialer.core.values import AgentState, CallingHours, Campaign, CampaignState, Caps, Centre, Owners, Result
+from dialer.office import conductcautions
 from dialer.office.cautions import cautions
 from dialer.office.checking import Check, check
 from dialer.office.layers import Engine
@@ -23,7 +25,8 @@ MOSCOW, OMSK, VLADIVOSTOK = "Europe/Moscow", "Asia/Omsk", "Asia/Vladivostok"
 
 
 @pytest.fixture
-async def story(tmp_path: Path) -> AsyncIterator[Story]:
+async def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Story]:
+    monkeypatch.setattr(conductcautions, "has_voice", lambda: True)  # whatever this machine has
     told = await Story.begin(tmp_path / "journal.sqlite3")
     yield told
     await told.end()
@@ -228,7 +231,8 @@ async def test_a_promise_to_somebody_on_a_list_is_no_call_to_come(story: Story) 
 
 def warned(story: Story, when: str = "10:30", *, engine: Engine = UP, centre: Centre = Centre()) -> str:  # noqa: B008
     stored = settings.load_campaign(story.db, "spring")
-    return "\n".join(cautions(story.db, stored, centre, engine, dry_run(story, when, centre=centre)))
+    found = dry_run(story, when, centre=centre)
+    return "\n".join(cautions(story.db, stored, centre, engine, found, story.path.parent))
 
 
 def apply(story: Story, **changes: Any) -> Campaign:
@@ -249,7 +253,14 @@ async def test_a_sound_campaign_is_warned_of_nothing(story: Story) -> None:
         ({"hours": None}, "at any time of the day and the night"),
         ({"lists": ()}, "The campaign calls no list"),
         ({"lists": ("nobody",)}, "lists (nobody) hold nobody"),
-        ({"wait_s": 5.0}, "waits up to 5 s for an operator"),
+        (
+            {"wait_s": 5.0},
+            "waits up to 5 s for an operator (calls.wait_s), and after 2 s the call counts as abandoned",
+        ),
+        (
+            {"wait_s": 5.0, "pacing": Pacing(abandonment=Abandonment(limit_s=5.0))},
+            "counts as abandoned only after 5 s (abandonment.limit_s); in many countries it does after 2 s",
+        ),
         ({"ring_s": 10.0}, "rings only 10 s"),
         ({"no_agent": "hang_up"}, "hung up on without a word"),
         ({"owners": Owners(away="wait")}, "Cards wait for their owner for ever"),

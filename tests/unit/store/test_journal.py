@@ -41,11 +41,11 @@ from dialer.core.values import (
     Lead,
     Result,
 )
-from dialer.store import history, leads, settings
-from dialer.store import journal as journal_module
+from dialer.store import history, schema, settings
 from dialer.store.connect import open_reader, transaction
 from dialer.store.errors import JournalError, JournalRefused, StoreError
-from dialer.store.journal import EVENTS_KEPT_DAYS, Journal
+from dialer.store.journal import Journal
+from dialer.store.pruning import EVENTS_KEPT_DAYS, prune_chunk
 
 MakeCall = Callable[..., Call]
 
@@ -169,11 +169,11 @@ async def test_a_lead_whose_list_was_removed_stays_so(
     settings.apply_campaign(db, replace(campaign, lists=()), 5.0)
     await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=900.0)])
     sql = "SELECT ordinal, due, finished FROM leads WHERE id = ?"
-    assert db.execute(sql, (lead.id,)).fetchone() == (1, None, leads.LIST_REMOVED)
+    assert db.execute(sql, (lead.id,)).fetchone() == (1, None, schema.LIST_REMOVED)
     assert await journal.fetch_leads(campaign, 9, 1000.0) == ([], False, False)
     await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=None, finished="order")])
     await journal.save([], [SaveLead(lead=lead.id, ordinal=1, due=950.0)])  # the operator thought better
-    assert db.execute(sql, (lead.id,)).fetchone() == (1, None, leads.LIST_REMOVED)
+    assert db.execute(sql, (lead.id,)).fetchone() == (1, None, schema.LIST_REMOVED)
 
 
 async def test_who_was_reached_while_the_list_was_removed_is_not_dialed_when_it_comes_back(
@@ -369,7 +369,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 async def test_events_too_old_are_deleted_at_the_opening_in_chunks(
     path: Path, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dialer.store.journal._PRUNE_ROWS", 2)
+    monkeypatch.setattr("dialer.store.pruning.PRUNE_ROWS", 2)
     note(db, *(OLD - number for number in range(1, 8)), OLD + 1, NOW)
     async with await Journal.open(path) as journal:
         await until(lambda: count(db, "events") == 2)
@@ -384,16 +384,15 @@ async def test_events_are_deleted_again_later_also_after_a_failure(
     monkeypatch.setattr("dialer.store.journal._PRUNE_AGAIN_S", 0.01)
     monkeypatch.setattr("dialer.store.journal._PRUNE_FAILED_S", 0.01)
     tries = 0
-    prune = journal_module._prune_chunk
 
     def fails_at_first(connection: sqlite3.Connection, at: float) -> bool:
         nonlocal tries
         tries += 1
         if tries <= 2:
             raise JournalError("locked") if tries == 1 else sqlite3.OperationalError("full")
-        return prune(connection, at)
+        return prune_chunk(connection, at)
 
-    monkeypatch.setattr(journal_module, "_prune_chunk", fails_at_first)
+    monkeypatch.setattr("dialer.store.journal.prune_chunk", fails_at_first)
     async with await Journal.open(path) as journal:
         for _ in range(2):
             note(db, OLD - 1, NOW)
@@ -409,14 +408,14 @@ async def test_another_writer_is_not_waited_for(
     note(db, OLD - 1, NOW)
     db.execute("BEGIN IMMEDIATE")
     with closing(sqlite3.connect(path, isolation_level=None)) as other, pytest.raises(JournalError):
-        journal_module._prune_chunk(other, NOW)
+        prune_chunk(other, NOW)
     db.execute("ROLLBACK")
 
 
 async def test_a_save_goes_before_what_is_left_to_delete(
     path: Path, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dialer.store.journal._PRUNE_ROWS", 1)
+    monkeypatch.setattr("dialer.store.pruning.PRUNE_ROWS", 1)
     note(db, *([OLD - 1] * 500), NOW)
     async with await Journal.open(path) as journal:
         await journal.save([Ticked(at=NOW)])

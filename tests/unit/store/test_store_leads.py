@@ -10,7 +10,7 @@ import pytest
 from dialer.core.commands import SaveCall, SaveLead
 from dialer.core.ids import LeadId
 from dialer.core.values import Call, Campaign
-from dialer.store import classes, dnc, facts, fetching, guard, holding, leads
+from dialer.store import classes, dnc, facts, fetching, guard, holding, leads, schema
 from dialer.store.calendar import Calendar
 from dialer.store.fetching import fetch_leads
 from dialer.store.journal import Journal
@@ -73,10 +73,10 @@ async def test_contacts_that_come_later_are_enrolled_once(
     journal: Journal, campaign: Campaign, db: sqlite3.Connection, more_contacts: Callable[..., None]
 ) -> None:
     assert await journal.enroll(campaign.id, 9.0) == 0
-    more_contacts(leads.CHUNK_ROWS + 5)
-    assert await journal.enroll(campaign.id, 9.0) == leads.CHUNK_ROWS + 5
+    more_contacts(schema.CHUNK_ROWS + 5)
+    assert await journal.enroll(campaign.id, 9.0) == schema.CHUNK_ROWS + 5
     assert leads.enroll(db, campaign.id, 9.0) == 0
-    assert len(await ids(journal, campaign, 9.0, limit=5000)) == leads.CHUNK_ROWS + 8
+    assert len(await ids(journal, campaign, 9.0, limit=5000)) == schema.CHUNK_ROWS + 8
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def day(
                 rang_at=at + 2,
                 answered_at=answered,
                 connected_at=connected,
+                abandoned_at=at + 12 if kind == "abandoned" else None,
                 agent=None if connected is None else AgentId("ann" if place < 3 else "bob"),
                 state=CallState.ENDED,
                 ended_at=at + 41,

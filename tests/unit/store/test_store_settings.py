@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dialer.core.ids import AgentId, CampaignId, TrunkId
 from dialer.core.values import AgentCard, Campaign, CampaignState, Result, RetryRule, Trunk
-from dialer.store import leads, settings
+from dialer.store import leads, schema, settings
 from dialer.store.calendar import Calendar
 from dialer.store.errors import Conflict, NotInStore
 from dialer.store.fetching import fetch_leads
@@ -38,7 +38,7 @@ def test_leads_of_a_list_that_was_taken_out_are_not_dialed(
 ) -> None:
     settings.apply_campaign(db, replace(campaign, lists=("others",)), 5.0)
     assert fetch_leads(db, Calendar(), campaign, 10, 10.0) == ([], False, False)
-    assert {row[0] for row in db.execute("SELECT finished FROM leads")} == {leads.LIST_REMOVED}
+    assert {row[0] for row in db.execute("SELECT finished FROM leads")} == {schema.LIST_REMOVED}
     settings.apply_campaign(db, campaign, 6.0)
     assert leads.enroll(db, campaign.id, 7.0) == 3
     assert len(fetch_leads(db, Calendar(), campaign, 10, 10.0)[0]) == 3

@@ -1,0 +1,91 @@
+"""What a campaign says of its conduct is a document and comes back, whatever it says."""
+
+from __future__ import annotations
+
+import string
+from itertools import permutations
+from typing import get_args
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dialer.core.conduct import Abandonment, Announcement, Choice, LastWord, Machines, Pacing, Prompt
+from dialer.core.ids import CampaignId, TrunkId
+from dialer.core.values import Campaign
+from dialer.office.campaignshow import differing, flat
+from dialer.store import conducttext, documents, files
+from tests.examples import examples
+
+WORDS = st.text(string.ascii_lowercase + string.digits + "-_", max_size=32)
+TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=60)
+SOUNDS = st.just("") | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}\.wav", fullmatch=True)
+PROMPTS = st.builds(Prompt, text=TEXTS, sound=SOUNDS)
+OFFERS = [one for count in range(4) for one in permutations(("wait", "refuse", "later"), count)]
+SHARES = st.floats(0.0001, 0.5)
+CHOICES = [one for one in get_args(Choice) if one != "wait"]  # for a message that is the same as operator
+
+
+@st.composite
+def campaigns(draw: st.DrawFn) -> Campaign:
+    """Campaigns that contradict themselves in nothing."""
+    share = draw(SHARES)
+    limit_s = draw(st.floats(0.1, 60.0))
+    machines = Machines(
+        detect=draw(st.booleans()),
+        listen_s=draw(st.floats(0.01, min(10.0, limit_s), exclude_max=True)),
+        message=draw(PROMPTS),
+        action="hang_up",
+    )
+    if machines.message != Prompt():
+        machines = msgspec.structs.replace(machines, action=draw(st.sampled_from(["hang_up", "message"])))
+    announcement = Announcement(
+        message=draw(PROMPTS),
+        keys=draw(st.dictionaries(st.sampled_from("0123456789*#"), st.sampled_from(CHOICES), max_size=12)),
+        times=draw(st.integers(1, 9)),
+    )
+    modes = ["progressive", "predictive", *["announcement"] * (announcement.message != Prompt())]
+    return Campaign(
+        id=CampaignId("c"),
+        trunk=TrunkId("t"),
+        mode=draw(st.sampled_from(modes)),  # type: ignore[arg-type]
+        pacing=Pacing(
+            abandonment=Abandonment(
+                share=share,
+                cap=draw(st.none() | st.floats(share, 1.0)),
+                window_days=draw(st.integers(1, 366)),
+                limit_s=limit_s,
+                against=draw(st.sampled_from(["share", "bound"])),
+                confidence=draw(st.floats(0.5, 0.9999)),
+            ),
+            operators_min=draw(st.integers(1, 1000)),
+            ring_s_min=draw(st.floats(0.0, 300.0)),
+            knowledge=draw(WORDS),
+        ),
+        last_word=LastWord(
+            language=draw(st.sampled_from(["ru", "en", "zh"])),
+            who=draw(PROMPTS),
+            offers=draw(st.sampled_from(OFFERS)),  # type: ignore[arg-type]
+            later_max=draw(st.integers(1, 9)),
+        ),
+        machines=machines,
+        announcement=announcement,
+    )
+
+
+@settings(max_examples=examples(30), deadline=None)
+@given(campaigns())
+def test_it_comes_back_from_its_file(campaign: Campaign) -> None:
+    text = documents.dump(files.campaign_document(campaign))
+    assert files.campaign_from(documents.parse(text, "c.toml", "campaign"), "c.toml") == campaign
+
+
+@settings(max_examples=examples(10), deadline=None)
+@given(campaigns())
+def test_all_of_it_is_shown_and_what_differs_is_marked(campaign: Campaign) -> None:
+    shown, differs = flat(campaign), differing(campaign)
+    plain = conducttext.conduct_tables(Campaign(id=CampaignId("c"), trunk=TrunkId("t")))
+    for name, table in conducttext.conduct_tables(campaign).items():
+        for key, value in table.items():
+            assert shown[f"{name}.{key}"] == value
+            assert (f"{name}.{key}" in differs) == (value != plain[name][key])
