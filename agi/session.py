@@ -50,6 +50,8 @@ class Session:
 
     def __init__(self, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
         self._stdout = stdout or sys.stdout
+        self._end = "0"
+        """How far the last sound was played, in samples."""
         self._agi = pyst2.AGI(stdin or sys.stdin, self._stdout, _Nowhere())
         if not self._agi.env:
             raise HungUp("Asterisk said nothing of the call")
@@ -68,6 +70,17 @@ class Session:
         """Play a recorded sound to its end; whether it was there to be played."""
         self.run("Playback", sound)
         return self.read("PLAYBACKSTATUS") == "SUCCESS"
+
+    def play(self, sound: str, keys: str) -> tuple[str | None, bool]:
+        """Play a recorded sound until its end, or until one of *keys* is pressed: the key, or None; and whether anything was there to be played.
+
+        *sound*: its path without an ending.
+        """
+        result, _ = self._execute("STREAM FILE", sound, keys)
+        if not result.isdigit():
+            raise Garbled(f"a key of {result!r}")
+        key = chr(int(result)) if result != "0" else None
+        return key, key is not None or self._end != "0"
 
     def run(self, application: str, *arguments: str) -> None:
         """Run an application of the dialplan. An argument must not hold what the application divides by.
@@ -134,6 +147,7 @@ class Session:
         except OSError as error:
             raise HungUp(f"{command}: {error.strerror}") from error
         value, data = answer["result"]
+        self._end = str(answer.get("endpos", ("0", ""))[0])
         return str(value), str(data)
 
 

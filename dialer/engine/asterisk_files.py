@@ -73,6 +73,7 @@ def write_files(home: Path, modules: Path | None = None, data: Path | None = Non
         sip_bind=ports.sip_address,
         language=system.language,
         music=home / "music",
+        shared=home / "run",
     )
 
 

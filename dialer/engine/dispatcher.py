@@ -30,6 +30,7 @@ from dialer.core.commands import (
     ClearTimer,
     CloseLine,
     FetchLeads,
+    ForgetChoice,
     HangUp,
     HoldContact,
     JoinAgent,
@@ -63,7 +64,10 @@ ORIGINATE_LATE_S = 5.0
 
 
 class Dispatcher:
-    """Carries commands out; answers come as events into *inbox*."""
+    """Carries commands out; answers come as events into *inbox*.
+
+    *forget*: clears a choice away that has been written down; called in a thread.
+    """
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Dispatcher:
         clock: Clock,
         trunk: Callable[[TrunkId], Trunk | None],
         campaign: Callable[[CampaignId], Campaign | None],
+        forget: Callable[[AttemptId], None],
     ) -> None:
         self._ari = ari
         self._inbox = inbox
@@ -85,6 +90,7 @@ class Dispatcher:
         self._clock = clock
         self._trunk = trunk
         self._campaign = campaign
+        self._forget = forget
         self._chains: dict[str, deque[tuple[AnyCommand, float]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer_changes: dict[tuple[str, str], SetTimer | ClearTimer] = {}
@@ -106,6 +112,8 @@ class Dispatcher:
                     self._is_timer_soon.set()
             elif isinstance(command, FetchLeads):
                 self._spawn(self._fetch(command))
+            elif isinstance(command, ForgetChoice):
+                self._spawn(asyncio.to_thread(self._forget, command.attempt))
             else:
                 self._chain(command, at)
         if self._timer_changes and (self._timer_task is None or self._timer_task.done()):

@@ -69,6 +69,7 @@ class EmbeddedAsterisk:
         last_word: tuple[str, ...] = ("im-sorry", "goodbye"),
         language: str = "en",
         music: Path | None = None,
+        shared: Path | None = None,
         verbose_log: bool = False,
     ) -> None:
         self.install = install
@@ -85,6 +86,7 @@ class EmbeddedAsterisk:
         self._last_word = last_word
         self._language = language
         self._music = music
+        self._shared = shared
         self._verbose_log = verbose_log
         self._conf = self.folder / "etc" / "asterisk.conf"
         self._server = ServerProcess(
@@ -238,6 +240,7 @@ class EmbeddedAsterisk:
             last_word=self._last_word,
             language=self._language,
             music=self._music,
+            shared=self._shared,
             verbose_log=self._verbose_log,
         )
         await self._server.spawn(

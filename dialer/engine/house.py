@@ -21,12 +21,13 @@ from dialer import __version__
 from dialer.core import events as ev
 from dialer.core.commands import SendToLastWord, SetTimer
 from dialer.core.floor import Floor
-from dialer.core.ids import CampaignId, LeadId
+from dialer.core.ids import CampaignId, ChannelId, LeadId
 from dialer.core.values import CallState, Centre
 from dialer.engine.api import Api, listen
 from dialer.engine.dispatcher import Dispatcher
 from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis, choose_ports, find_asterisk
 from dialer.engine.identity import Clock
+from dialer.engine.lastword import SHARED_FOLDER, LastWordDesk
 from dialer.engine.loop import BUSY_S, Engine
 from dialer.engine.process import EmbeddedError
 from dialer.engine.recordings import Recordings
@@ -88,6 +89,7 @@ class House:
         self._phone_news = PhoneNews()
         self._recordings: Recordings
         self._dispatcher: Dispatcher
+        self._last_word: LastWordDesk
 
     async def __aenter__(self) -> Self:
         try:
@@ -121,6 +123,7 @@ class House:
         await self._keep_centre(system.centre)
         loaded = await self.journal.load()
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
+        await self._last_word.make_prompts([one.campaign for one in loaded.campaigns])
         if self.asterisk is not None:
             await self.asterisk.apply_lines(self._trunk_lines(loaded), self._phone_lines(loaded))
         at = self.clock()
@@ -148,11 +151,17 @@ class House:
         self.journal = await self._stack.enter_async_context(journal)
         await self._keep_centre(self.settings.centre)
         loaded = await self.journal.load()
+        self._last_word = await asyncio.to_thread(
+            lambda: LastWordDesk(self.home, journal=self.journal, inbox=self.inbox, clock=self.clock)
+        )
+        self._stack.push_async_callback(self._last_word.aclose)
         await self._start_servers(loaded)
+        await self._last_word.make_prompts([one.campaign for one in loaded.campaigns])
         self._make_parts()
         await self._stack.enter_async_context(self.ari)
         self._stack.push_async_callback(self._dispatcher.aclose)
         await self._restore(loaded)
+        await self._last_word.tell_choices()
         self._spawn(self.timers.run(self._on_due))
         self._spawn(self.engine.run())
         self._stack.push_async_callback(self._recordings.aclose)
@@ -163,6 +172,7 @@ class House:
                 self._spawn(_keep_up(server))
         self._spawn(self.ari.listen(self._on_frame, self._on_connected, self._on_disconnected))
         self._spawn(self._keep_looking())
+        self._spawn(self._last_word.keep_telling())
         runner = await listen(self._api(), self.settings.socket)
         self._stack.push_async_callback(runner.cleanup)
         if self.asterisk is not None:
@@ -196,6 +206,7 @@ class House:
             phones=self._phone_lines(loaded),
             sip_bind=settings.ports.sip_address,
             music=self.home / MUSIC_FOLDER,
+            shared=self.home / SHARED_FOLDER,
             outlive=self._outlive,
         )
         await self.asterisk.start()
@@ -235,6 +246,7 @@ class House:
             clock=self.clock,
             trunk=lambda trunk: desk.trunk if (desk := self.floor.trunks.get(trunk)) else None,
             campaign=lambda campaign: desk.campaign if (desk := self.floor.desks.get(campaign)) else None,
+            forget=self._last_word.choices.forget,
         )
         self.engine = Engine(
             floor=self.floor,
@@ -298,14 +310,29 @@ class House:
     def _on_frame(self, frame: AnyFrame) -> None:
         event = to_event(frame, self.clock())
         if event is not None and self._phone_news.is_news(event):
+            if isinstance(event, ev.ContactChose):
+                self._last_word.heard(event)
             self.inbox.put(event)
 
     async def _on_connected(self) -> None:
         for change in await list_endpoints(self.ari, self.clock()):
             if self._phone_news.is_news(change):
                 self.inbox.put(change)
-        channels = await list_live(self.ari)
+        channels = await self._list_living(is_sure=True)
+        await self._last_word.tell_choices()
         self.inbox.put(ev.PbxConnected(at=self.clock(), channels=channels))
+
+    async def _list_living(self, *, is_sure: bool) -> tuple[ev.LiveChannel, ...]:
+        """What lives. The floor is told before that who answered unheard and is gone: their sound was there before the
+        question, and their channel is not in the list. *is_sure*: no event can be on its way. Raises PbxError.
+        """
+        answered = await self._recordings.answered(self.floor.unheard(is_sure=is_sure))
+        channels = await list_live(self.ari)
+        living = {one.channel for one in channels}
+        for attempt, answered_at in answered.items():
+            if ChannelId(attempt) not in living:
+                self.inbox.put(ev.AnswerFound(at=self.clock(), attempt=attempt, answered_at=answered_at))
+        return channels
 
     async def _keep_looking(self) -> None:
         """List what lives, again and again; it costs two requests, whoever lives."""
@@ -315,7 +342,7 @@ class House:
                 continue
             asked_at = self.clock()
             try:
-                channels = await list_live(self.ari)
+                channels = await self._list_living(is_sure=False)
             except PbxError as error:
                 log.warning(
                     "Asterisk does not list what lives", extra={"action": "list", "error": str(error)}

@@ -22,11 +22,11 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from dialer.core import events as ev
-from dialer.core.commands import AnyCommand, FetchLeads, Originate, RingAgent, SaveCall
+from dialer.core.commands import AnyCommand, FetchLeads, ForgetChoice, Originate, RingAgent, SaveCall
 from dialer.core.floor import Floor
 from dialer.core.ids import AttemptId
 from dialer.core.placing import parts
-from dialer.core.values import ABANDONED_RESULTS, CallState
+from dialer.core.values import CallState
 from dialer.engine.dispatcher import Dispatcher
 from dialer.engine.identity import Clock
 from dialer.engine.recordings import Recordings
@@ -161,6 +161,8 @@ class Engine:
         if is_saved:
             if not decision.is_late:
                 self._dispatcher.dispatch(decision.commands, decision.event.at)
+            elif notes := [one for one in decision.commands if isinstance(one, ForgetChoice)]:
+                self._dispatcher.dispatch(notes, decision.event.at)
             self._after_save(decision)
             return
         if decision.is_late:
@@ -180,6 +182,8 @@ class Engine:
                 )
             elif isinstance(command, RingAgent) and decision.forbidden_by:
                 pass  # there will be nobody to talk to
+            elif isinstance(command, ForgetChoice):
+                pass  # it is not written down yet: the note stays
             elif isinstance(command, FetchLeads) and not self.journal_ok:
                 self._held.append(command)  # the store does not know yet what became of its leads
             else:
@@ -197,8 +201,7 @@ class Engine:
                 self._recordings.ask(command.attempt)
             elif isinstance(command, SaveCall) and command.call.state is CallState.ENDED:
                 call = command.call
-                was_answered = call.answered_at is not None or call.result in ABANDONED_RESULTS
-                is_over = isinstance(event, ev.ContactHungUp) and was_answered
+                is_over = isinstance(event, ev.ContactHungUp) and call.was_answered
                 # What was found ended, with nobody to say why, may have been answered unheard.
                 is_found = isinstance(event, ev.PbxConnected | ev.PbxListed) or (
                     isinstance(event, ev.ContactHungUp) and event.cause is None
@@ -325,9 +328,8 @@ class Engine:
 
     async def _leave_out(self, decision: Decision, refusal: JournalRefused) -> None:
         """Note that *decision* is not done. Raises JournalError: it could not be noted now."""
-        with contextlib.suppress(
-            JournalRefused
-        ):  # it cannot even be noted: what follows will differ in replay
+        # If it cannot even be noted, what follows will differ in replay.
+        with contextlib.suppress(JournalRefused):
             await self._journal.note_left_out(
                 decision.event.at,
                 decision.commands,

@@ -9,7 +9,8 @@ any point leaves something from which the same result is made again.
 1. Whether a call must have a recording is what was asked for when it was placed, not what its campaign
    says when it ends. After a restart the journal tells (:mod:`dialer.store.owed`). Where even that does not
    know, the file itself tells: if it is there it is finished, and if not, nothing is said to be missing.
-2. What the disk refuses (it is full, say) is tried again for as long as the engine runs, and at its next
+2. The file begins with the answer, whether an engine lives or not: where it is, somebody answered.
+3. What the disk refuses (it is full, say) is tried again for as long as the engine runs, and at its next
    start. A recording is missing only when nothing was recorded.
 """
 
@@ -26,8 +27,9 @@ from pathlib import Path
 
 from dialer.core import events as ev
 from dialer.core.ids import AttemptId, is_attempt
-from dialer.core.values import ABANDONED_RESULTS, Call
+from dialer.core.values import Call
 from dialer.engine.identity import Clock
+from dialer.pbx.errors import Unsendable
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.wire import recording_path
 
@@ -83,8 +85,7 @@ class Recordings:
         if its file is there: it was placed by an engine before this one, or was answered while nobody
         watched.
         """
-        was_answered = call.answered_at is not None or call.result in ABANDONED_RESULTS
-        is_due = call.attempt in self._asked and was_answered
+        is_due = call.attempt in self._asked and call.was_answered
         self._asked.discard(call.attempt)
         self._spawn(self._finish(call, is_due=is_due))
 
@@ -110,6 +111,27 @@ class Recordings:
         for call in calls.values():
             if call.attempt not in busy:
                 self.finish(call)
+
+    async def answered(self, calls: Iterable[Call]) -> dict[AttemptId, float]:
+        """When those of *calls* were answered that were, as far as their files tell: a call that is not recorded
+        has none. What cannot be looked at is a warning in the log.
+        """
+        found = await asyncio.to_thread(lambda: [(call.attempt, self._answered(call)) for call in calls])
+        return {attempt: at for attempt, at in found if at is not None}
+
+    def _answered(self, call: Call) -> float | None:
+        try:
+            raw = recording_path(self._folder, call.attempt, call.created_at).stat()
+        except FileNotFoundError:
+            return None
+        except (OSError, Unsendable) as error:
+            log.warning(
+                "A call's sound cannot be looked for",
+                extra={"action": "record", "attempt": call.attempt, "error": str(error)},
+            )
+            return None
+        # No file tells when it was begun; but when it was written last, and how long it is.
+        return raw.st_mtime - raw.st_size / (CHANNELS * SAMPLE_BYTES * RATE_HZ)
 
     async def drain(self) -> None:
         """Wait until all that can be done now is done (what the disk refuses is not waited for)."""

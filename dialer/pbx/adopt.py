@@ -7,7 +7,8 @@ again. So we list what is, and the core compares that with what it knows.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -19,9 +20,17 @@ from dialer.pbx.frames import Bridge, Endpoint
 from dialer.pbx.wire import endpoint_event, phone_use
 
 T = TypeVar("T")
+Place = Literal["", "listening", "machine", "announcement"]
+PLACES: Final[Mapping[str, Place]] = {
+    "obzvon-listen": "listening",
+    "obzvon-machine": "machine",
+    "obzvon-announcement": "announcement",
+}
+"""What the dialplan does with a person, by the context where they are."""
 
 
 class _Dialplan(msgspec.Struct):
+    context: str = ""
     app_name: str = ""
     app_data: str = ""
 
@@ -45,6 +54,7 @@ async def list_live(ari: AriClient) -> tuple[LiveChannel, ...]:
             is_ringing=channel.state == "Ringing",
             in_app=_is_in_app(channel.dialplan, ari.app),
             bridge=place.get(channel.id),
+            place=PLACES.get(channel.dialplan.context, ""),
         )
         for channel in sorted(channels, key=lambda channel: channel.id)
     )

@@ -102,6 +102,14 @@ class ChannelDtmfReceived(Frame, frozen=True):
     digit: str
 
 
+class ChannelUserevent(Frame, frozen=True):
+    """The dialplan says something of a channel (``UserEvent()``). *userevent*: its fields, and ``eventname``; all of them text."""
+
+    eventname: str
+    channel: Channel | None = None
+    userevent: dict[str, object] = {}
+
+
 class PeerStatusChange(Frame, frozen=True):
     """A trunk or a phone became reachable or unreachable, all its addresses taken together.
 
@@ -137,6 +145,7 @@ AnyFrame = (
     | ChannelDestroyed
     | ChannelEnteredBridge
     | ChannelDtmfReceived
+    | ChannelUserevent
     | PeerStatusChange
     | EndpointStateChange
     | ApplicationReplaced
@@ -148,6 +157,7 @@ WANTED: Final[tuple[str, ...]] = (
     "ChannelDestroyed",
     "ChannelEnteredBridge",
     "ChannelDtmfReceived",
+    "ChannelUserevent",
     "PeerStatusChange",
     "EndpointStateChange",
     "ApplicationReplaced",

@@ -43,6 +43,11 @@ MUSIC_SUFFIXES = (".wav", ".alaw", ".ulaw", ".gsm", ".sln")
 SOCKET_PATH_MAX = 107
 """Longest path of a Unix socket on Linux, in bytes."""
 
+IVR_FOLDER = "ivr"
+"""Of the shared folder: what the scripts of the last word must know of each campaign."""
+CHOICES_FOLDER = "choices"
+"""Of the shared folder: what people chose."""
+
 _OWN_MUSIC = "bells.wav"
 
 
@@ -79,6 +84,7 @@ def render_asterisk(
     language: str = "en",
     python: Path | None = None,
     music: Path | None = None,
+    shared: Path | None = None,
     verbose_log: bool = False,
 ) -> Path:
     """Write everything that an Asterisk needs into *target* and return the path of its asterisk.conf.
@@ -89,6 +95,8 @@ def render_asterisk(
     *phone_options_interval_s*: probe registered phones so often; 0: never. *music*: a folder of sound files
     (:data:`MUSIC_SUFFIXES`) for people who are held; None, missing or empty: our own (:mod:`dialer.pbx.music`).
 
+    *shared*: the folder in which the engine and the AGI scripts leave each other files; None: ``shared`` in *target*.
+
     What Asterisk wrote itself (``db``, ``spool``, ``log``) is left alone.
 
     :raises BadSetting: a value cannot be used; nothing has been written.
@@ -96,6 +104,7 @@ def render_asterisk(
     """
     target = target.absolute()
     folders = {name: target / name for name in ("etc", "run", "log", "spool", "db", "share", "moh")}
+    shared = (shared or target / "shared").absolute()
     socket = folders["run"] / "asterisk.ctl"
     if len(os.fsencode(socket)) > SOCKET_PATH_MAX:
         raise BadSetting(f"{socket}: this path is too long for a socket; choose a shorter folder")
@@ -117,6 +126,8 @@ def render_asterisk(
         "python": checks.path("python", python or Path(sys.executable)),
         "last_word": "&".join(checks.matching("last_word", sound, checks.SOUND) for sound in last_word),
         "music": checks.path("music", music.absolute() if _has_music(music) and music else folders["moh"]),
+        "ivr": checks.path("shared", shared / IVR_FOLDER),
+        "choices": checks.path("shared", shared / CHOICES_FOLDER),
         "verbose_log": "full.log => notice,warning,error,verbose(5)" if verbose_log else "",
     }
     templates = files_folder("asterisk-conf")
@@ -125,7 +136,8 @@ def render_asterisk(
     for path in sorted(files_folder("dialplan").glob("*.conf")):
         rendered[f"dialplan/{path.name}"] = path.read_text(encoding="utf-8")
 
-    for folder in (target, *folders.values(), folders["etc"] / "dialplan"):
+    kept = (shared, shared / IVR_FOLDER, shared / CHOICES_FOLDER)
+    for folder in (target, *folders.values(), folders["etc"] / "dialplan", *kept):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
     _link_data(data, folders["share"], language)

@@ -24,16 +24,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import quote
 
 import msgspec
 
 from dialer.core import commands as c
 from dialer.core import events as e
+from dialer.core.conduct import Choice
 from dialer.core.ids import AttemptId, BridgeId, ChannelId, TrunkId, is_attempt, is_leg
 from dialer.core.paths import PATH_ALLOWED, bad_in_path
 from dialer.core.values import Trunk
@@ -46,6 +47,10 @@ LAST_WORD_CONTEXT: Final = "obzvon-last-word"
 TELL_CONTEXT: Final = "obzvon-tell"
 TRUNK_PREFIX: Final = "trunk-"
 
+LISTENED_S_MAX: Final = 10.0
+"""Nobody listens longer to who answered; a clock that says so was set."""
+GREETING_S_MIN: Final = 0.9
+"""So long a person may speak without a pause, and is not taken for a machine."""
 WAIT_GRACE_S: Final = 10
 """The dialplan gives a waiting person the last word so long after the engine should have."""
 ORIGINATE_GRACE_S: Final = 10
@@ -70,6 +75,14 @@ _PHONE = re.compile(r"[A-Za-z0-9_.-]{1,40}\Z")
 # Longer than any code: what was mistyped is refused aloud by the core, and not met with silence here.
 _CODE = re.compile(r"\d{1,40}\Z", re.ASCII)
 _CALLER_ID = re.compile(r'(?:"?[\w .-]{1,40}"? ?<\+?\d{1,20}>|\+?\d{1,20})?\Z', re.ASCII)
+
+_SECONDS = re.compile(r"\d{1,11}(\.\d{1,6})?\Z", re.ASCII)
+_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}\Z", re.ASCII)
+_KIND = re.compile(r"[a-z0-9_-]{1,32}\Z", re.ASCII)
+_ZONES_MAX = 64
+"""Zones of one number that are told to the dialplan; who may be in more of them is offered no time to be called at."""
+
+CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 
 _RINGING = frozenset({"RINGING", "PROGRESS"})
 
@@ -108,6 +121,8 @@ def to_event(frame: f.AnyFrame, at: float) -> e.Event | None:
             return e.LineJoined(at=at, channel=ChannelId(channel_id), bridge=BridgeId(bridge.id))
         case f.ChannelDtmfReceived(channel=channel, digit=digit):
             return e.DigitPressed(at=at, channel=ChannelId(channel.id), digit=digit)
+        case f.ChannelUserevent(eventname=name, channel=f.Channel(id=channel_id), userevent=fields):
+            return _user_event(name, AttemptId(channel_id), fields, at) if is_attempt(channel_id) else None
         case f.EndpointStateChange(endpoint=endpoint):
             return phone_use(endpoint, at)
         case f.PeerStatusChange(endpoint=endpoint, peer=f.Peer(peer_status=status)):
@@ -119,8 +134,10 @@ def to_event(frame: f.AnyFrame, at: float) -> e.Event | None:
 def _stasis_start(frame: f.StasisStart, at: float) -> e.Event:
     channel = frame.channel.id
     match frame.args:
-        case ("contact", *_) if is_attempt(channel):
-            return e.ContactAnswered(at=at, attempt=AttemptId(channel))
+        case ("contact", *times) if is_attempt(channel):
+            return e.ContactAnswered(at=at, attempt=AttemptId(channel), listened_s=_listened_s(times))
+        case ("returned", *_) if is_attempt(channel):
+            return e.ContactReturned(at=at, attempt=AttemptId(channel))
         case ("leg", *_):
             return e.LegAnswered(at=at, channel=ChannelId(channel))
         case ("feature", phone, code, *_) if _PHONE.match(phone) and _CODE.match(code):
@@ -128,6 +145,45 @@ def _stasis_start(frame: f.StasisStart, at: float) -> e.Event:
         case _:
             # Nobody else looks after the channel: as a code that nobody knows it is refused and hung up.
             return e.FeatureDialed(at=at, channel=ChannelId(channel), phone="", code="")
+
+
+def _user_event(name: str, attempt: AttemptId, fields: Mapping[str, object], at: float) -> e.Event | None:
+    """What the dialplan or one of our scripts says of the call *attempt*. What is none of ours, or garbled, is nothing."""
+    match name:
+        case "ObzvonChoice":
+            choice = next((one for one in CHOICES if one == fields.get("choice")), None)
+            if choice is None:
+                return None
+            due = _instant(fields.get("due"))
+            if choice == "later" and due is None:
+                return None
+            return e.ContactChose(
+                at=at, attempt=attempt, choice=choice, due=due if choice == "later" else None
+            )
+        case "ObzvonMachine":
+            return e.MachineAnswered(at=at, attempt=attempt, listened_s=_told_listened_s(fields))
+        case "ObzvonAnnouncing":
+            return e.AnnouncementBegan(at=at, attempt=attempt, listened_s=_told_listened_s(fields))
+        case _:
+            return None
+
+
+def _told_listened_s(fields: Mapping[str, object]) -> float:
+    return _listened_s((fields.get("answered"), fields.get("heard")))
+
+
+def _listened_s(times: Sequence[object]) -> float:
+    """How long it was listened who answered: from the one instant to the other, as the dialplan wrote them."""
+    match [_instant(text) for text in times]:
+        case [float(since), float(until)]:
+            return min(max(0.0, until - since), LISTENED_S_MAX)
+        case _:
+            return 0.0
+
+
+def _instant(text: object) -> float | None:
+    """Seconds since the epoch, as our scripts write them; None if that is not what it is."""
+    return float(text) if isinstance(text, str) and _SECONDS.match(text) else None
 
 
 def endpoint_event(endpoint: f.Endpoint, at: float) -> e.TrunkChanged | e.PhoneChanged | None:
@@ -232,18 +288,48 @@ def _originate(command: c.Originate, trunks: Mapping[TrunkId, Trunk], recordings
         "endpoint": f"PJSIP/{dial_number(command.number, trunk)}@{TRUNK_PREFIX}{trunk.id}",
         "channelId": command.attempt,
         "context": OUTBOUND_CONTEXT,
-        "extension": "answered",
+        "extension": "announce" if command.message_times else "answered",
         "priority": 1,
         "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
         "variables": {
             "OBZVON_ATTEMPT": command.attempt,
             "OBZVON_RECORD": record,
             "OBZVON_WAIT": str(_patience(command.wait_s)) if command.wait_s else "",
+            "OBZVON_CAMPAIGN": _campaign(command.campaign),
+            "OBZVON_KIND": command.kind if _KIND.match(command.kind) else "",
+            "OBZVON_ZONES": _zones(command.zones),
+            "OBZVON_LISTEN": amd_arguments(command.listen_s) if command.listen_s > 0 else "",
+            "OBZVON_TIMES": str(command.message_times),
         },
     }
     if command.caller_id:
         body["callerId"] = _caller_id(command.caller_id)
     return Request(method="POST", path="/channels", json=body, repeatable=False)
+
+
+def amd_arguments(listen_s: float) -> str:
+    """What AMD() is asked, so that it says "machine" only of what is no person's greeting, within *listen_s*.
+
+    Whoever says nothing is in doubt (the initial silence outlasts the analysis). A greeting of more than four fifths of the time, or of
+    more than three words, is a machine's; one that is followed by 0.4 s of silence a person's. A person may well speak for less than
+    :data:`GREETING_S_MIN`, so that in a shorter time no machine is told by its greeting.
+    """
+    total = round(1000 * listen_s)
+    greeting = round(1000 * max(0.8 * listen_s, GREETING_S_MIN))
+    return f"{total + 1000},{greeting},400,{total},100,50,3,256,{total + 1000}"
+
+
+def _campaign(campaign: str) -> str:
+    if not _NAME.match(campaign):
+        raise Unsendable(f"{campaign!r} is no name of a campaign")
+    return campaign
+
+
+def _zones(zones: tuple[str, ...]) -> str:
+    """Time zones for the dialplan, parted by blanks. One that is none, or too many: nothing is known of where the person is."""
+    if len(zones) > _ZONES_MAX or not all(_ZONE.match(zone) for zone in zones):
+        return "?"
+    return " ".join(zones)
 
 
 def _ring_agent(command: c.RingAgent, app: str) -> Request:

@@ -228,6 +228,35 @@ async def test_the_last_word_takes_the_person_back(world: World):
         await ear.heard(e.ContactHungUp, attempt)
 
 
+async def test_the_dialplan_says_what_happens_and_gives_the_person_back(world: World):
+    """By an event of its own, which comes through the filter; and by the way back into our hands."""
+    attempt, machine = world.attempt(), world.attempt(3)
+    times = {"OBZVON_ANSWERED": "1763763201.250", "OBZVON_HEARD": "1763763202.500"}
+    async with world.client() as ari, Ear(ari) as ear:
+        await ear.up()
+        await world.send(ari, originate(attempt), variables=times)
+        assert (await ear.heard(e.ContactAnswered, attempt)).listened_s == 1.25
+        there = {"context": "obzvon-announcement", "extension": "s", "priority": 1}
+        await ari.request("POST", f"/channels/{attempt}/continue", json=there)
+        assert (await ear.heard(e.AnnouncementBegan, attempt)).listened_s == 1.25
+        await world.act("hang_up")
+        await ear.heard(e.ContactHungUp, attempt)
+        await world.send(ari, originate(machine), variables=times)
+        await ear.heard(e.ContactAnswered, machine)
+        there = {"context": "obzvon-machine", "extension": "s", "priority": 1}
+        await ari.request("POST", f"/channels/{machine}/continue", json=there)
+        assert (await ear.heard(e.MachineAnswered, machine)).listened_s == 1.25
+        gone = await ear.heard(e.ContactHungUp, machine)
+        assert gone.cause == 16, "there is no message for it"
+        await world.send(ari, originate(again := world.attempt(2)))
+        await ear.heard(e.ContactAnswered, again)
+        there = {"context": "obzvon-last-word", "extension": "s", "label": "operator"}
+        await ari.request("POST", f"/channels/{again}/continue", json=there)
+        await ear.heard(e.ContactReturned, again)
+        await world.send(ari, c.HangUp(channel=ChannelId(again)))
+        await ear.heard(e.ContactHungUp, again)
+
+
 async def test_a_person_is_held_with_music_and_joined_from_it(world: World):
     """Held twice over, told the time, joined in the middle of it, put back, and given the last word."""
     attempt, leg = world.attempt(), leg_of(world.attempt(), AgentId("ann"))

@@ -21,7 +21,7 @@ import aiohttp
 import pytest
 
 from dialer.core.values import Result
-from dialer.lab.day import Behaviour, Line, Person, Reaction
+from dialer.lab.day import PRESSING, Behaviour, Line, Person, Reaction
 from dialer.lab.errors import LabCallRefused, LabError, LabProcessDied
 from dialer.lab.network import LabNetwork, NetworkCall
 from dialer.lab.phones import LabPhones, Phone
@@ -197,16 +197,20 @@ def is_alive(pid: int) -> bool:
 
 async def test_every_behaviour(switchboard, make_network):
     people = {behaviour: someone(index, behaviour) for index, behaviour in enumerate(Behaviour)}
-    endless = {Behaviour.NO_ANSWER, Behaviour.CROSSES_CANCEL, Behaviour.WAITS}
+    endless = {Behaviour.NO_ANSWER, Behaviour.CROSSES_CANCEL, Behaviour.WAITS, Behaviour.SILENT, *PRESSING}
     answered = {
         *(Behaviour.HANGS_UP, Behaviour.REFUSES, Behaviour.TALKS),
-        *(Behaviour.WAITS, Behaviour.NO_RINGING, Behaviour.EARLY_MEDIA),
+        *(Behaviour.WAITS, Behaviour.NO_RINGING, Behaviour.EARLY_MEDIA, Behaviour.ON_CUE),
+        *(Behaviour.MACHINE, Behaviour.SILENT, *PRESSING),
     }
     async with make_network(people.values()) as network:
         for behaviour, person in people.items():
             await switchboard.call(number_of(person), f"a-{behaviour}")
+        on_cue = number_of(people[Behaviour.ON_CUE])
+        await network.answer(on_cue)
         for behaviour in answered:
             await switchboard.until("StasisStart", id=f"a-{behaviour}")
+        await network.hang_up(on_cue)
         for behaviour in endless:
             await until(lambda: len(network.calls()) == len(people))
             await switchboard.hang_up(f"a-{behaviour}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from dialer.core import events as ev
 from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, CampaignId, ContactId, LeadId
+from dialer.core.pacing.book import Reason
 from dialer.core.values import AgentCard, AgentState, Campaign, CampaignState, Lead
 from dialer.engine import api as module
 from dialer.engine.api import Api, listen
@@ -178,6 +180,38 @@ async def test_health_names_every_reason_why_nothing_is_dialed(house):
 
 
 # -- campaigns -------------------------------------------------------------------------------
+
+
+async def test_pacing_says_why_so_many_calls_were_placed(house):
+    floor = house.floor
+    reason = Reason(campaign=CAMPAIGN.id, placed=2, limit="risk", figures={"idle": 1.0}, note="cautious")
+    for number in range(25):
+        floor._state.reasons.setdefault(CAMPAIGN.id, deque()).append((100.0 + number, reason))
+    ahead = msgspec.structs.replace(LATER, mode="predictive")
+    floor.restore(campaigns=[(ahead, CampaignState.RUNNING)])
+    floor._state.pacer.ledgers[CAMPAIGN.id].answered(house.api()._clock())
+    status, found = await house.ask("GET", "/v1/pacing")
+    assert status == 200
+    first, later = sorted(found["campaigns"], key=lambda one: one["campaign"] != CAMPAIGN.id)
+    decided = {"at": 124.0, "placed": 2, "limit": "risk", "figures": {"idle": 1.0}, "note": "cautious"}
+    assert first["last"] == decided == first["history"][-1]
+    assert (len(first["history"]), first["answered"], first["abandoned"]) == (20, 1, 0)
+    assert (first["share_max"], first["bound"][1] > 0.5) == (0.03, True)
+    assert (later["mode"], later["state"], later["last"], later["history"]) == (
+        "predictive",
+        "running",
+        None,
+        [],
+    )
+    _, found = await house.ask("GET", "/v1/pacing?last=300")
+    assert [len(one["history"]) for one in found["campaigns"] if one["campaign"] == CAMPAIGN.id] == [25]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "301", "many", "1" * 9, "²"])
+async def test_pacing_of_an_unfit_length_is_refused(house, text):
+    status, found = await house.ask("GET", "/v1/pacing", params={"last": text})
+    assert status == 400
+    assert "allowed: a whole number from 1 to 300" in found["error"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from dialer.core.commands import (
     ClearTimer,
     CloseLine,
     FetchLeads,
+    ForgetChoice,
     HangUp,
     JoinAgent,
     OpenLine,
@@ -57,6 +58,7 @@ class Rig:
         self.timers = FakeTimers()
         self.campaigns = {CAMPAIGN.id: CAMPAIGN}
         self.now = AT
+        self.forgotten: list[str] = []
         self.dispatcher = Dispatcher(
             ari=self.ari,  # type: ignore[arg-type]
             inbox=self.inbox,
@@ -66,6 +68,7 @@ class Rig:
             clock=lambda: self.now,  # type: ignore[arg-type]
             trunk={TRUNK.id: TRUNK}.get,
             campaign=lambda name: self.campaigns.get(name),
+            forget=self.forgotten.append,
         )
 
     def do(self, *commands: Any) -> None:
@@ -402,3 +405,9 @@ async def test_closing_gives_up_what_is_under_way(rig):
     await rig.dispatcher.aclose()
     assert rig.dispatcher.busy == 0
     assert rig.ari.done == []
+
+
+async def test_a_choice_that_was_written_down_is_cleared_away(rig):
+    rig.do(ForgetChoice(attempt=attempt(1)))
+    await until(lambda: rig.forgotten == [attempt(1)])
+    assert rig.ari.began == []

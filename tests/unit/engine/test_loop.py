@@ -17,6 +17,7 @@ import pytest
 from dialer.core import events as ev
 from dialer.core.commands import (
     FetchLeads,
+    ForgetChoice,
     HangUp,
     JoinAgent,
     Originate,
@@ -633,3 +634,15 @@ async def test_a_little_waiting_is_not_lag_and_late_ends_only_when_it_is_caught_
     assert await waited(loop.LATE_S + 1) == [True]
     assert await waited(between) == [True]
     assert await waited(0.0) == [True, False]
+
+
+async def test_the_note_of_a_choice_goes_only_when_the_choice_is_in_the_journal(rig):
+    forget = ForgetChoice(attempt=attempt(1))
+    await rig.journal.pretend_full()
+    await rig.decide(rig.tick(1.0, SaveCall(call=call(1)), forget))
+    assert rig.acts.of(ForgetChoice) == [], "should we die now, the note is all that there is"
+    await rig.journal.pretend_full(False)
+    await rig.decide(rig.tick(2.0))
+    assert rig.acts.of(ForgetChoice) == [forget]
+    await rig.decide(rig.tick(3.0, SaveCall(call=call(2)), ForgetChoice(attempt=attempt(2))))
+    assert len(rig.acts.of(ForgetChoice)) == 2

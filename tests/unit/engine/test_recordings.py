@@ -18,7 +18,7 @@ from dialer.core.ids import AttemptId, is_attempt
 from dialer.core.values import Call, Result
 from dialer.engine import recordings as module
 from dialer.engine.recordings import Recordings, wrap
-from tests.unit.engine.parts import Box, attempt, clock, ended, until
+from tests.unit.engine.parts import Box, attempt, call, clock, ended, until
 
 FRAMES = array("h", [value for n in range(4000) for value in (n, -n)]).tobytes()
 """Half a second; left counts up, right counts down."""
@@ -57,6 +57,28 @@ def of(*calls: Call):
         return [call for call in calls if call.attempt in attempts]
 
     return find
+
+
+# -- who answered ----------------------------------------------------------------------------
+
+
+async def test_the_file_says_that_somebody_answered_and_when(recordings, tmp_path):
+    one, other, empty = call(1), call(2), call(3)
+    os.utime(raw_of(tmp_path, one), (0, 1_700_000_060.0))  # half a second, written at the end of it
+    raw_of(tmp_path, other).unlink()
+    os.utime(raw_of(tmp_path, empty, b""), (0, 1_700_000_070.0))
+    assert await recordings.answered([one, other, empty]) == {
+        one.attempt: 1_700_000_059.5,
+        empty.attempt: 1_700_000_070.0,
+    }
+
+
+async def test_what_cannot_be_looked_at_says_nothing(recordings, tmp_path, caplog):
+    raw = raw_of(tmp_path, call(1))
+    raw.unlink()
+    raw.symlink_to(raw)
+    assert await recordings.answered([call(1)]) == {}
+    assert "cannot be looked for" in caplog.text
 
 
 # -- wrapping --------------------------------------------------------------------------------
@@ -338,8 +360,8 @@ async def test_a_call_of_which_no_answer_is_known_may_have_a_recording(recording
 
 async def test_what_an_engine_that_died_left_behind_is_finished(recordings, inbox, tmp_path):
     over, live, unknown = ended(1), ended(2), ended(3)
-    for call in (over, live, unknown):
-        raw_of(tmp_path, call)
+    for one in (over, live, unknown):
+        raw_of(tmp_path, one)
     (tmp_path / "2023-11-14" / "holiday.raw").write_bytes(FRAMES)
     await recordings.left_over([live.attempt], of(over, live))
     await recordings.drain()

@@ -78,6 +78,17 @@ def test_everything_stands_in_one_private_folder(tmp_path, install):
     )
 
 
+def test_what_the_dialplan_runs_is_rendered_with_it(tmp_path, install):
+    etc = render(tmp_path / "a", install).parent
+    assert (etc / "amd.conf").read_text() == (files_folder("asterisk-conf") / "amd.conf").read_text()
+    assert {path.name for path in (etc / "dialplan").iterdir()} == {
+        path.name for path in files_folder("dialplan").glob("*.conf")
+    }
+    modules = (etc / "modules.conf").read_text()
+    assert "require = app_amd.so" in modules
+    assert "require = app_waitforsilence.so" in modules
+
+
 def test_it_may_be_rendered_again(tmp_path, install):
     render(tmp_path / "a", install)
     (tmp_path / "a" / "db" / "astdb.sqlite3").write_text("kept")

@@ -81,6 +81,8 @@ UNKNOWN = e.FeatureDialed(at=AT, channel=LINE, phone="", code="")
     [
         (f.StasisStart(channel=channel(A), args=("contact",)), e.ContactAnswered(at=AT, attempt=A)),
         (f.StasisStart(channel=channel(LINE), args=("contact",)), UNKNOWN),
+        (f.StasisStart(channel=channel(A), args=("returned",)), e.ContactReturned(at=AT, attempt=A)),
+        (f.StasisStart(channel=channel(LINE), args=("returned",)), UNKNOWN),
         (
             f.StasisStart(channel=channel("leg-1"), args=("leg",)),
             e.LegAnswered(at=AT, channel=ChannelId("leg-1")),
@@ -129,6 +131,28 @@ UNKNOWN = e.FeatureDialed(at=AT, channel=LINE, phone="", code="")
 )
 def test_frames_mean_events(frame, event):
     assert wire.to_event(frame, AT) == event
+
+
+@pytest.mark.parametrize(
+    ("times", "listened_s"),
+    [
+        ((), 0.0),
+        (("", ""), 0.0),
+        (("1763763201.250", "1763763202.500"), 1.25),
+        (("1763763201", "1763763203"), 2.0),
+        (("1763763202.5", "1763763201.2"), 0.0),  # the clock was set back
+        (("1763763201.0", "1763766801.0"), wire.LISTENED_S_MAX),  # or forward
+        (("1763763201.250",), 0.0),
+        (("1763763201.250", ""), 0.0),
+        (("1763763201.250", "nan"), 0.0),
+        (("1763763201.250", "1e300"), 0.0),
+        (("1763763201.250", "-5"), 0.0),
+        (("1763763201.250", "1763763202.500", "more"), 0.0),
+    ],
+)
+def test_for_how_long_it_was_listened(times, listened_s):
+    frame = f.StasisStart(channel=channel(A), args=("contact", *times))
+    assert wire.to_event(frame, AT) == e.ContactAnswered(at=AT, attempt=A, listened_s=listened_s)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +211,55 @@ def test_an_unknown_state_of_an_endpoint_says_nothing():
     assert wire.endpoint_event(endpoint, AT) is None
 
 
+def said(name: str, who: str = A, **fields: object) -> e.Event | None:
+    return wire.to_event(f.ChannelUserevent(eventname=name, channel=channel(who), userevent=fields), AT)
+
+
+@pytest.mark.parametrize(
+    ("fields", "choice", "due"),
+    [
+        ({"choice": "refuse", "eventname": "ObzvonChoice"}, "refuse", None),
+        ({"choice": "wait"}, "wait", None),
+        ({"choice": "later", "due": "1772528820"}, "later", 1_772_528_820.0),
+        ({"choice": "later", "due": "1772528820.5"}, "later", 1_772_528_820.5),
+        ({"choice": "refuse", "due": "1772528820"}, "refuse", None),
+    ],
+)
+def test_what_the_scripts_say_of_a_choice(fields, choice, due):
+    assert said("ObzvonChoice", **fields) == e.ContactChose(at=AT, attempt=A, choice=choice, due=due)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"choice": "dance"},
+        {"choice": ["refuse"]},
+        {"choice": "later"},
+        {"choice": "later", "due": "soon"},
+        {"choice": "later", "due": 1_772_528_820},
+        {"choice": "later", "due": "-1"},
+        {"choice": "later", "due": "1e300"},
+        {"choice": "later", "due": "nan"},
+    ],
+)
+def test_a_choice_that_is_garbled_is_none(fields):
+    assert said("ObzvonChoice", **fields) is None
+
+
+def test_what_the_dialplan_says_of_a_call():
+    assert said("ObzvonMachine") == e.MachineAnswered(at=AT, attempt=A)
+    assert said("ObzvonAnnouncing") == e.AnnouncementBegan(at=AT, attempt=A)
+    times = {"answered": "1763763201.250", "heard": "1763763202.500"}
+    assert said("ObzvonMachine", **times) == e.MachineAnswered(at=AT, attempt=A, listened_s=1.25)
+    assert said("ObzvonAnnouncing", **times) == e.AnnouncementBegan(at=AT, attempt=A, listened_s=1.25)
+    none = {"answered": "", "heard": ""}  # it was not listened
+    assert said("ObzvonAnnouncing", **none) == e.AnnouncementBegan(at=AT, attempt=A)
+    for name, who in (("ObzvonMachine", LINE), ("ObzvonChoice", LINE), ("Other", A)):
+        assert said(name, who, choice="refuse") is None
+    assert wire.to_event(f.ChannelUserevent(eventname="ObzvonMachine"), AT) is None
+
+
 # -- commands to requests -----------------------------------------------------------------
 
 
@@ -208,9 +281,68 @@ def test_an_originate():
                 "OBZVON_ATTEMPT": A,
                 "OBZVON_RECORD": f"/srv/obzvon/recordings/2025-01-31/{A}.raw",
                 "OBZVON_WAIT": "",
+                "OBZVON_CAMPAIGN": ORIGINATE.campaign,
+                "OBZVON_KIND": "",
+                "OBZVON_ZONES": "",
+                "OBZVON_LISTEN": "",
+                "OBZVON_TIMES": "0",
             },
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("zones", "told"),
+    [
+        (("Europe/Moscow",), "Europe/Moscow"),
+        (("America/Argentina/Buenos_Aires", "Etc/GMT+5"), "America/Argentina/Buenos_Aires Etc/GMT+5"),
+        (("Europe/Moscow", "${SHELL(id)}"), "?"),
+        (("a,b",), "?"),
+        (("",), "?"),
+        (("../../etc/passwd",), "?"),
+        (("Europe/Moscow",) * 65, "?"),
+    ],
+)
+def test_where_the_person_may_be_is_told_to_the_dialplan(zones, told):
+    (request,) = requests(changed(ORIGINATE, zones=zones, kind="mobile"))
+    assert request.json is not None
+    assert request.json["variables"]["OBZVON_ZONES"] == told
+    assert request.json["variables"]["OBZVON_KIND"] == "mobile"
+
+
+def test_a_kind_or_a_campaign_that_the_dialplan_could_misread_is_not_told():
+    (request,) = requests(changed(ORIGINATE, kind="a&b"))
+    assert request.json is not None
+    assert request.json["variables"]["OBZVON_KIND"] == ""
+    with pytest.raises(Unsendable, match="no name of a campaign"):
+        requests(changed(ORIGINATE, campaign="../x"))
+
+
+@pytest.mark.parametrize("listen_s", [0.6, 1.2, 1.5, 4.0])
+def test_how_it_is_listened_who_answered(listen_s):
+    (request,) = requests(changed(ORIGINATE, listen_s=listen_s))
+    assert request.json is not None
+    told = request.json["variables"]["OBZVON_LISTEN"]
+    assert told == wire.amd_arguments(listen_s)
+    silence, greeting, after, total, word, between, words, threshold, word_max = map(int, told.split(","))
+    assert total == round(1000 * listen_s)
+    assert silence > total, "who says nothing is no machine"
+    assert word_max > total, "nor is one long word"
+    assert word < after < greeting, "a person may say hello"
+    assert greeting >= 900
+    assert (greeting < total) is (listen_s > 0.9), (
+        "a machine is told by its talking on and on, if there is time for it"
+    )
+    assert (words, threshold, between) == (3, 256, 50)
+
+
+def test_an_announcement_goes_its_own_way():
+    (request,) = requests(changed(ORIGINATE, message_times=3, listen_s=1.2))
+    assert request.json is not None
+    assert (request.json["context"], request.json["extension"]) == ("obzvon-outbound", "announce")
+    told = request.json["variables"]
+    assert (told["OBZVON_TIMES"], told["OBZVON_WAIT"]) == ("3", "")
+    assert told["OBZVON_LISTEN"] == wire.amd_arguments(1.2)
 
 
 def test_an_originate_that_is_not_recorded():

@@ -1,0 +1,362 @@
+"""What people are told by the dialplan and its scripts: made into sound before it is needed, and laid out where they find it.
+
+``<home>/prompts/NAME.wav`` are recorded files; ``prompts/ru/PHRASE.wav`` (``en``, ``zh``) stand in for our own phrases
+(:mod:`dialer.pbx.phrases`). ``prompts/cache`` is made here: each sound under the hash of what it says, so a text is spoken once, whoever says it.
+
+For each campaign: ``run/ivr/CAMPAIGN.json``, all that the scripts must know (:class:`Desk`), and what the dialplan plays by itself, as links
+into the cache: ``run/ivr/CAMPAIGN/who.wav`` (who calls), ``menu.wav`` (what may be chosen), ``still.wav`` and ``alone.wav`` (the same for who waited in
+vain, or cannot be given back to an engine), ``goodbye.wav``; ``message.wav``, ``machine.wav``.
+
+1. A file appears whole or not at all, and never changes: a call that is being told something now goes on being told it.
+2. A sound that cannot be made is a caution, not an end: the scripts pass over what is missing, and where nothing is left the
+   dialplan has its recorded sounds and its tones.
+3. A choice is offered only if it can be told: without a voice there is no menu. Times take the longest (some ninety sounds);
+   "call me later" is offered from the moment that they are there (:func:`make_times`).
+
+All of it touches the disk and runs programs: off the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sys
+import wave
+from array import array
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dialer.core.conduct import Choice, Language, Prompt
+from dialer.core.paths import PATH_ALLOWED, bad_in_path
+from dialer.core.values import CallingHours, Campaign
+from dialer.pbx.phrases import VOICES, phrases
+from dialer.pbx.render import IVR_FOLDER
+from dialer.pbx.speech import RATE_HZ, NoVoice, SpeechError, speak
+
+PROMPTS_FOLDER = "prompts"
+CACHE_FOLDER = "cache"
+RECORDED_S_MAX = 300.0
+"""A recorded file is no longer."""
+PAUSE_S = 0.25
+"""Between two sentences of a menu."""
+_VOICE_VERSION = 1
+"""Another one makes all sounds anew."""
+SAID = ("who", "message", "machine")
+"""What campaigns may say in their own words."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.wav\Z")
+_CAMPAIGN = re.compile(r"[a-z0-9_-]{1,32}\Z")
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """What the scripts must know of a campaign (``run/ivr/CAMPAIGN.json``).
+
+    *sounds*: by name, absolute paths without an ending, as Asterisk takes them. *offers*: key to choice, for who meets no operator; *keys*: the
+    same for an announcement, which is played *times* times. *hours*: for the times that are offered; None: any time.
+    *has_who*: a text of the campaign's own is said at once; without one it is our regret.
+    """
+
+    campaign: str
+    language: Language
+    sounds: dict[str, str]
+    offers: dict[str, Choice]
+    keys: dict[str, Choice] = {}
+    times: int = 2
+    later_max: int = 3
+    hours: CallingHours | None = None
+    has_who: bool = False
+
+
+class BadSound(Exception):
+    """A recorded file cannot be used; the message names it and says what is allowed."""
+
+
+class Prompts:
+    """The sounds of the home folder *home*. *shared*: the folder that engine and scripts share."""
+
+    def __init__(self, home: Path, shared: Path) -> None:
+        self.folder = home.absolute() / PROMPTS_FOLDER
+        self.cache = self.folder / CACHE_FOLDER
+        self.ivr = shared.absolute() / IVR_FOLDER
+        self._is_mute = False
+        """espeak-ng is missing, or hung: it is not tried again before the next :meth:`make`."""
+        self.is_over = False
+        """Set by who stops: nothing more is spoken."""
+
+    def make(self, campaigns: Iterable[Campaign]) -> list[str]:
+        """Make what *campaigns* say and lay it out, but for the times of calls; the desks of all other campaigns go.
+
+        Cautions: sentences about what could not be made. Raises OSError: the folders cannot be written.
+        """
+        self._is_mute = False
+        for folder in (self.folder, self.cache, self.ivr):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cautions: list[str] = []
+        made = set()
+        for campaign in campaigns:
+            self._lay_out(campaign, cautions, with_times=False)
+            made.add(campaign.id)
+        for path in self.ivr.glob("*.json"):
+            if path.stem not in made:
+                path.unlink(missing_ok=True)
+        return cautions
+
+    def make_times(self, campaigns: Iterable[Campaign]) -> list[str]:
+        """Make the times of calls too, and offer to call later where a campaign says so. Takes seconds, once for a language."""
+        cautions: list[str] = []
+        for campaign in campaigns:
+            if "later" in _choices(campaign):
+                self._lay_out(campaign, cautions, with_times=True)
+        return cautions
+
+    def check(self, campaign: Campaign) -> list[str]:
+        """What of *campaign*'s prompts cannot be used as it is, in sentences; nothing is made."""
+        cautions = []
+        for _, prompt in _prompts(campaign):
+            if prompt.sound:
+                try:
+                    self._read(prompt.sound)
+                except BadSound as error:
+                    cautions.append(str(error))
+        return cautions
+
+    # -- one campaign -------------------------------------------------------------------
+
+    def _lay_out(self, campaign: Campaign, cautions: list[str], *, with_times: bool) -> None:
+        language = campaign.last_word.language
+        offers: dict[str, Choice] = {
+            str(key): choice for key, choice in enumerate(campaign.last_word.offers, 1)
+        }
+        keys = dict(campaign.announcement.keys) if campaign.mode == "announcement" else {}
+        wanted = {**phrases(language, offers), **phrases(language, keys)}
+        essential = set(phrases(language, {k: c for k, c in offers.items() if c != "later"}))
+        essential |= set(phrases(language, {k: c for k, c in keys.items() if c != "later"}))
+        sounds: dict[str, str] = {}
+        for name, prompt in _prompts(campaign):
+            path = self._prompt(campaign, name, prompt, language, cautions)
+            if path is not None:
+                sounds[name] = path
+        for name, text in wanted.items():
+            is_now = with_times or name in essential
+            path = self._phrase(name, text, language, cautions, only_cached=not is_now)
+            if path is not None:
+                sounds[name] = path
+        has_times = wanted.keys() <= sounds.keys()
+        offers = {key: choice for key, choice in offers.items() if _can_offer(key, choice, sounds, has_times)}
+        # a message names its own keys, so they hold whether or not we could say them
+        keys = {key: choice for key, choice in keys.items() if choice != "later" or has_times}
+        desk = Desk(
+            campaign=campaign.id,
+            language=language,
+            sounds=sounds,
+            offers=offers,
+            keys=keys,
+            times=campaign.announcement.times,
+            later_max=campaign.last_word.later_max,
+            hours=campaign.hours,
+            has_who="who" in sounds,
+        )
+        self._publish(campaign, desk)
+
+    def _publish(self, campaign: Campaign, desk: Desk) -> None:
+        if not _CAMPAIGN.match(campaign.id):
+            return
+        folder = self.ivr / campaign.id
+        folder.mkdir(mode=0o700, exist_ok=True)
+        links = dict.fromkeys(SAID) | {name: desk.sounds.get(name) for name, _ in _prompts(campaign)}
+        links["who"] = desk.sounds.get("who") or desk.sounds.get("sorry")
+        links["goodbye"] = desk.sounds.get("goodbye")
+        others = {key: choice for key, choice in desk.offers.items() if choice != "wait"}
+        links["menu"] = self._joined(desk, ["sorry"] if desk.has_who else [], desk.offers)
+        links["still"] = self._joined(desk, ["still_nobody"], others)
+        links["alone"] = self._joined(desk, ["alone"], others)
+        for name, sound in links.items():
+            _link(folder / f"{name}.wav", None if sound is None else Path(f"{sound}.wav"))
+        _write(self.ivr / f"{campaign.id}.json", msgspec.json.encode(desk))
+
+    def _prompt(
+        self, campaign: Campaign, name: str, prompt: Prompt, language: Language, cautions: list[str]
+    ) -> str | None:
+        if prompt.sound:
+            try:
+                return self._recorded(prompt.sound)
+            except BadSound as error:
+                cautions.append(f"Campaign {campaign.id}: {error}")
+        if prompt.text:
+            return self._spoken(prompt.text, language, f"campaign {campaign.id}, {name}", cautions)
+        return None
+
+    def _phrase(
+        self, name: str, text: str, language: Language, cautions: list[str], *, only_cached: bool
+    ) -> str | None:
+        own = f"{language}/{name}.wav"
+        if (self.folder / own).exists():
+            try:
+                return self._recorded(own)
+            except BadSound as error:
+                cautions.append(str(error))
+        if only_cached:
+            path = self._cached(_key(text, language))
+            return str(path.with_suffix("")) if path.exists() else None
+        return self._spoken(text, language, f"the phrase {name!r}", cautions)
+
+    def _joined(self, desk: Desk, opening: Iterable[str], offers: Mapping[str, Choice]) -> str | None:
+        """A menu as one sound, so that the dialplan can say it by itself; None: there is nothing to choose."""
+        names = [*opening, *(f"{choice}_{key}" for key, choice in offers.items())]
+        sounds = [desk.sounds[name] for name in names if name in desk.sounds]
+        if not offers or not sounds:
+            return None
+        path = self._cached(hashlib.sha256("\0".join(["joined", *sounds]).encode()).hexdigest())
+        if not path.exists():
+            parts = []
+            for sound in sounds:
+                with wave.open(f"{sound}.wav", "rb") as file:
+                    parts.append(file.readframes(file.getnframes()))
+            _write(path, _wav(bytes(int(2 * PAUSE_S * RATE_HZ)).join(parts)))
+        return str(path.with_suffix(""))
+
+    # -- sounds -------------------------------------------------------------------------
+
+    def _spoken(self, text: str, language: Language, what: str, cautions: list[str]) -> str | None:
+        """The sound of *text*, made if it was never made; its path without an ending. None: a caution says why."""
+        path = self._cached(_key(text, language))
+        if not path.exists():
+            if self._is_mute or self.is_over:
+                return None
+            try:
+                samples = speak(text, language)
+            except SpeechError as error:
+                self._is_mute = isinstance(error, NoVoice) or "within" in str(error)
+                cautions.append(_caution(error, what))
+                return None
+            _write(path, _wav(_bytes(samples)))
+        return str(path.with_suffix(""))
+
+    def _recorded(self, name: str) -> str:
+        """A recorded file, as it is now, in the cache. Raises BadSound."""
+        content = self._read(name)
+        path = self._cached(hashlib.sha256(b"recorded\0" + content).hexdigest())
+        if not path.exists():
+            _write(path, content)
+        return str(path.with_suffix(""))
+
+    def _read(self, name: str) -> bytes:
+        """A recorded file that was checked. Raises BadSound."""
+        path = self.folder / name
+        stem = name.rpartition("/")[2]
+        if not _NAME.match(stem) or name.count("/") > 1 or ".." in name:
+            raise BadSound(
+                f"{name!r} is no name of a recorded file: letters, digits, - and _, ending in .wav"
+            )
+        try:
+            with wave.open(str(path), "rb") as file:
+                form = (file.getnchannels(), 8 * file.getsampwidth(), file.getframerate())
+                length_s = file.getnframes() / file.getframerate()
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise BadSound(f"{path} is not there") from None
+        except OSError as error:
+            raise BadSound(f"{path} cannot be read: {error.strerror}") from None
+        except (wave.Error, EOFError, ZeroDivisionError) as error:
+            raise BadSound(
+                f"{path} is no WAV file with plain samples (PCM): {str(error) or 'it is cut short'}"
+            ) from None
+        if form != (1, 16, RATE_HZ):
+            says = f"{form[0]} channel{'s' if form[0] > 1 else ''}, {form[1]} bit, {form[2]} Hz"
+            raise BadSound(f"{path} has {says}; telephones take 1 channel, 16 bit, {RATE_HZ} Hz")
+        if not 0 < length_s <= RECORDED_S_MAX:
+            raise BadSound(
+                f"{path} lasts {length_s:.0f} s; allowed is more than nothing and at most {RECORDED_S_MAX:.0f} s"
+            )
+        return content
+
+    def _cached(self, key: str) -> Path:
+        path = self.cache / f"{key}.wav"
+        if (fault := bad_in_path(str(path))) is not None:
+            raise OSError(f"{path} {fault}; allowed: {PATH_ALLOWED}")
+        return path
+
+
+def _prompts(campaign: Campaign) -> tuple[tuple[str, Prompt], ...]:
+    """What is said in the campaign's own words, by the names of the sounds."""
+    said = [("who", campaign.last_word.who)]
+    if campaign.mode == "announcement":
+        said.append(("message", campaign.announcement.message))
+    if campaign.machines.detect and campaign.machines.action == "message":
+        said.append(("machine", campaign.machines.message))
+    return tuple(said)
+
+
+def _choices(campaign: Campaign) -> set[Any]:
+    keys = campaign.announcement.keys.values() if campaign.mode == "announcement" else ()
+    return {*campaign.last_word.offers, *keys}
+
+
+def _can_offer(key: str, choice: Choice, sounds: Mapping[str, str], has_times: bool) -> bool:
+    return f"{choice}_{key}" in sounds and (choice != "later" or has_times)
+
+
+def _key(text: str, language: Language) -> str:
+    said = msgspec.json.encode([_VOICE_VERSION, language, VOICES[language], " ".join(text.split())])
+    return hashlib.sha256(said).hexdigest()
+
+
+def _caution(error: SpeechError, what: str) -> str:
+    if isinstance(error, NoVoice):
+        return (
+            f"{error}: without it people hear Asterisk's recorded sounds, and are offered no choice by a key"
+        )
+    return f"{what} cannot be spoken: {error}"
+
+
+def _bytes(samples: array[int]) -> bytes:
+    if sys.byteorder == "big":
+        samples = array("h", samples)
+        samples.byteswap()
+    return samples.tobytes()
+
+
+def _wav(body: bytes) -> bytes:
+    """A file of 8 kHz, one channel, 16 bit with these samples."""
+    head = b"RIFF" + (36 + len(body)).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
+    form = (1, 2), (1, 2), (RATE_HZ, 4), (2 * RATE_HZ, 4), (2, 2), (16, 2)
+    return (
+        head
+        + b"".join(number.to_bytes(width, "little") for number, width in form)
+        + b"data"
+        + len(body).to_bytes(4, "little")
+        + body
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with os.fdopen(
+            os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
+        ) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise
+
+
+def _link(link: Path, to: Path | None) -> None:
+    if to is None:
+        link.unlink(missing_ok=True)
+        return
+    if link.is_symlink() and link.readlink() == to:
+        return
+    scratch = link.with_name(f".{link.name}.new")
+    scratch.unlink(missing_ok=True)
+    scratch.symlink_to(to)
+    scratch.replace(link)

@@ -1,0 +1,71 @@
+"""What lives in Asterisk, as its lists say it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dialer.core.events import LiveChannel
+from dialer.core.ids import BridgeId, ChannelId
+from dialer.pbx.adopt import list_live
+from dialer.pbx.errors import PbxGarbled
+
+
+class Ari:
+    """Answers by path."""
+
+    app = "obzvon"
+
+    def __init__(self, channels: Any, bridges: Any = ()) -> None:
+        self.answers = {"/channels": channels, "/bridges": list(bridges)}
+
+    async def request(self, method: str, path: str, **more: Any) -> Any:
+        assert (method, more) == ("GET", {"repeatable": True})
+        return self.answers[path]
+
+
+def channel(name: str, state: str = "Up", context: str = "", app: str = "", data: str = "") -> dict[str, Any]:
+    return {"id": name, "state": state, "dialplan": {"context": context, "app_name": app, "app_data": data}}
+
+
+async def live(*channels: dict[str, Any], bridges: Any = ()) -> list[LiveChannel]:
+    return list(await list_live(Ari(list(channels), bridges)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("context", "place"),
+    [
+        ("obzvon-listen", "listening"),
+        ("obzvon-machine", "machine"),
+        ("obzvon-announcement", "announcement"),
+        ("obzvon-last-word", ""),
+        ("obzvon-outbound", ""),
+        ("", ""),
+    ],
+)
+async def test_what_the_dialplan_does_with_a_person_is_told_by_the_context(context, place):
+    (found,) = await live(channel("a1", context=context, app="Background"))
+    assert found == LiveChannel(channel=ChannelId("a1"), is_up=True, place=place)
+
+
+async def test_who_rings_is_in_our_hands_or_in_a_bridge():
+    bridges = [{"id": "line-1", "channels": ["a2"]}]
+    found = await live(
+        channel("a3", app="Stasis", data="obzvon,contact,,"),
+        channel("a1", "Ringing"),
+        channel("a2", app="Stasis", data="obzvon,returned"),
+        channel("a4", app="Stasis", data="other,contact"),
+        bridges=bridges,
+    )
+    assert found == [
+        LiveChannel(channel=ChannelId("a1"), is_up=False, is_ringing=True),
+        LiveChannel(channel=ChannelId("a2"), is_up=True, in_app=True, bridge=BridgeId("line-1")),
+        LiveChannel(channel=ChannelId("a3"), is_up=True, in_app=True),
+        LiveChannel(channel=ChannelId("a4"), is_up=True),
+    ]
+
+
+async def test_a_list_that_is_garbled_is_said_so():
+    with pytest.raises(PbxGarbled, match="GET /channels"):
+        await live({"id": 5})
