@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from dialer import __version__
-from dialer.office.commandline import FOLDER, HOME_ENV, Commands, listing, with_home
+from dialer.lab.simulator.options import simulation
+from dialer.office.commandline import FOLDER, HOME_ENV, NAME, Commands, listing, with_home
 from dialer.office.commands import campaigns, dnc, journal, operators, people, reports, trunks
 
 
@@ -99,6 +100,23 @@ def watch(home: Path, once: bool, svg: Path | None, width: int | None) -> None:
     from dialer.office.watch import watch as show_board
 
     show_board(home, once=once, svg=svg, width=width)
+
+
+@main.command(short_help="Days of a campaign, simulated on the whole floor.")
+@click.argument("campaign", type=NAME)
+@simulation
+@listing
+@with_home
+def simulate(home: Path, campaign: str, as_format: str, **asked: Any) -> None:
+    """Simulate days of a campaign before they come: the production floor and pacing, made-up people and operators.
+
+    Prints occupancy, idle time, abandonment, waits and lines needed, and what one operator or one line more would change.
+    The same seed gives the same days.
+    """
+    from dialer.lab.simulator.command import run
+    from dialer.office.tables import show
+
+    run(home, campaign, as_format, show, **asked)
 
 
 @main.command(hidden=True)

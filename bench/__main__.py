@@ -17,7 +17,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import machine, measures
+from bench import machine, measures, pacing_measures
+from bench.live.__main__ import main as live
 from bench.measures import Measure, Runs, Settings
 from bench.world import BenchFailed, World
 from dialer import __version__
@@ -25,7 +26,9 @@ from dialer.engine.ports import NoFreePort
 from dialer.engine.process import EmbeddedError
 from dialer.lab.errors import LabError
 
-NAMES = ("capacity", "latency", "cost", "import", "takeover", "hopper", "day", "memory")
+NAMES = ("capacity", "latency", "cost", "import", "takeover", "hopper", "day", "memory", "decide", "pacing")
+LONG = ("pacing",)
+"""Only if asked for by name."""
 LIMIT_S = 900.0
 PROFILE_LINES = 30
 
@@ -56,6 +59,27 @@ PROFILE_LINES = 30
     show_default=True,
     help="At most so many operators; how many can be served is found out.",
 )
+@click.option("--quick", is_flag=True, help="Pacing: few rules, three scenarios.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 50), default=1, show_default=True, help="Pacing: days of each scenario."
+)
+@click.option(
+    "--days",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="Pacing: so many worlds drawn from a broad prior, instead of the scenarios.",
+)
+@click.option(
+    "--first-day", type=click.IntRange(0), default=1, show_default=True, help="Pacing: the first of these."
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(1, 600),
+    default=60,
+    show_default=True,
+    help="Pacing: when time is up the table is made of the days that were played.",
+)
 @click.option("--large", is_flag=True, help="The hopper also with 5 million contacts (3 GB on the disk).")
 @click.option("--record", is_flag=True, help="Record all calls, in both halves.")
 @click.option(
@@ -76,13 +100,18 @@ def main(
     seconds: float,
     rounds: int,
     agents: int,
+    quick: bool,
+    seeds: int,
+    days: int,
+    first_day: int,
+    minutes: float,
     large: bool,
     record: bool,
     bare_tones: bool,
     profile: bool,
     folder: Path | None,
 ) -> None:
-    """Measure the engine on this machine: NAMES, or everything (about four minutes).
+    """Measure the engine on this machine: NAMES, or everything but pacing (about five minutes).
 
     The exit status is 0 when everything was measured, whatever the figures.
     """
@@ -95,13 +124,20 @@ def main(
         seconds=seconds,
         rounds=rounds,
         agents_max=agents,
+        quick=quick,
+        seeds=seeds,
+        days=days,
+        first_day=first_day,
+        minutes=minutes,
         large=large,
         record=record,
         with_tones=bare_tones,
         profile=str(made / "profile") if profile else "",
     )
     try:
-        report = asyncio.run(_bench(names or NAMES, settings, made))
+        report = asyncio.run(
+            _bench(names or tuple(name for name in NAMES if name not in LONG), settings, made)
+        )
         if json_file is not None:
             json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
         _show(report)
@@ -125,8 +161,8 @@ async def _bench(names: tuple[str, ...], settings: Settings, folder: Path) -> di
     facts: dict[str, Any] = await asyncio.to_thread(machine.facts, folder)
     facts["load_before"] = machine.load()
     found: list[Measure] = []
-    async with asyncio.timeout(LIMIT_S):
-        if set(names) - {"import", "takeover", "hopper", "day", "memory"}:
+    async with asyncio.timeout(LIMIT_S + (60.0 * settings.minutes if "pacing" in names else 0.0)):
+        if set(names) & {"capacity", "latency", "cost"}:
             async with World(folder, agents=settings.agents_max, talk_ms=measures.TALK_MS) as world:
                 runs = Runs(world, settings, _say)
                 for name, measure in (
@@ -147,6 +183,10 @@ async def _bench(names: tuple[str, ...], settings: Settings, folder: Path) -> di
             found.append(await measures.hopper(folder, _say, sizes))
         if "day" in names:
             found.append(await measures.day(_say, settings.rounds))
+        if "decide" in names:
+            found.append(await pacing_measures.decide(_say))
+        if "pacing" in names:
+            found.append(await pacing_measures.pacing(_say, settings))
     facts["load_after"] = machine.load()
     return {
         "obzvon": __version__,
@@ -201,4 +241,7 @@ def _show_profiles(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["live"]:  # two runs of a quarter of an hour: not one of the measures above
+        live(sys.argv[2:], prog_name="python -m bench live")
+    else:
+        main()

@@ -21,6 +21,7 @@ import msgspec
 from bench.halves import (
     APP,
     CALLER_ID,
+    CAMPAIGN,
     TRUNK,
     Counts,
     Line,
@@ -224,7 +225,16 @@ def originate_body(attempt: str, number: str, record: str) -> dict[str, Any]:
         "extension": "answered",
         "priority": 1,
         "timeout": RING_S + ORIGINATE_GRACE_S,
-        "variables": {"OBZVON_ATTEMPT": attempt, "OBZVON_RECORD": record, "OBZVON_WAIT": str(WAIT_S)},
+        "variables": {
+            "OBZVON_ATTEMPT": attempt,
+            "OBZVON_RECORD": record,
+            "OBZVON_WAIT": str(WAIT_S),
+            "OBZVON_CAMPAIGN": CAMPAIGN,
+            "OBZVON_KIND": "",
+            "OBZVON_ZONES": "",
+            "OBZVON_LISTEN": "",
+            "OBZVON_TIMES": "0",
+        },
         "callerId": CALLER_ID,
     }
 

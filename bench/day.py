@@ -12,10 +12,19 @@ import sys
 import time
 from typing import Any
 
+from dialer.core.ids import CampaignId, TrunkId
+from dialer.core.values import Campaign, Trunk
 from dialer.lab.simulator.books import check_books
+from dialer.lab.simulator.meter import measure
+from dialer.lab.simulator.plan import Plan
 from dialer.lab.simulator.plans import plan, simulate
+from dialer.lab.simulator.rivals import Progressive
+from dialer.lab.simulator.stage import Stage, operators
+from dialer.lab.simulator.worlds import HOUR_S, World
 
 LOOP = 2_000_000
+KINDS = ("four campaigns", "progressive", "predictive")
+"""Four progressive campaigns that share operators; or one, as ``dialer simulate`` plays it."""
 
 
 def _loop_s() -> float:
@@ -24,20 +33,38 @@ def _loop_s() -> float:
     return time.process_time() - began
 
 
-def play(seed: int, agents: int, hours: float) -> dict[str, Any]:
+def _plan(kind: str, seed: int, agents: int, hours: float) -> Plan:
+    if kind == KINDS[0]:
+        return plan(seed, agents=agents, hours=hours)
+    mode: Any = kind
+    campaign = Campaign(id=CampaignId("spring"), trunk=TrunkId("carrier"), mode=mode)
+    return Stage(
+        campaign=campaign,
+        trunk=Trunk(id=campaign.trunk, host="carrier", channels_max=5 * agents, calls_per_second_max=50.0),
+        cards=operators((), agents, campaign.id),
+        world=World(length_s=hours * HOUR_S),
+        is_wrap_up_told=True,
+    ).plan(seed)
+
+
+def play(seed: int, agents: int, hours: float, kind: str) -> dict[str, Any]:
     """Play one day, check its books, and tell what it took."""
-    made = plan(seed, agents=agents, hours=hours)
+    made = _plan(kind, seed, agents, hours)
     before_s = _loop_s()
     began, began_cpu = time.perf_counter(), time.process_time()
-    day = simulate(made)
+    # A day without predictive campaigns needs no pacer that learns; `dialer simulate` plays it so, too.
+    day = simulate(made, None if kind == KINDS[-1] else Progressive)
     wall_s, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
     after_s = _loop_s()
-    books = check_books(day.stories, day.calls)
+    books, figures = check_books(day.stories, day.calls), measure(day, 2.0)
     return {
+        "who": kind,
         "operators": agents,
         "hours": hours,
         "seconds": round(wall_s, 2),
         "CPU s": round(cpu_s, 2),
+        "occupancy": round(figures.occupancy, 3),
+        "abandoned": round(figures.abandoned_share, 4),
         "attempts": books.attempts,
         "events": day.events,
         "events/s": round(day.events / wall_s),
@@ -47,13 +74,13 @@ def play(seed: int, agents: int, hours: float) -> dict[str, Any]:
     }
 
 
-def run(seed: int, agents: int, hours: float) -> dict[str, Any]:
+def run(seed: int, agents: int, hours: float, kind: str = KINDS[0]) -> dict[str, Any]:
     """:func:`play` in a fresh process."""
-    command = [sys.executable, "-m", "bench.day", str(seed), str(agents), str(hours)]
+    command = [sys.executable, "-m", "bench.day", str(seed), str(agents), str(hours), kind]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 if __name__ == "__main__":
-    print(json.dumps(play(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))
+    print(json.dumps(play(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4])))

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 APP = "obzvon"
+CAMPAIGN = "bench"
 TRUNK = "lab"
 CALLER_ID = "+74950000000"
 RAMP = (54, 80, 120, 180, 270, 400)

@@ -71,6 +71,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = SECONDS
     rounds: int = ROUNDS
     agents_max: int = AGENTS
+    quick: bool = False
+    seeds: int = 1
+    days: int = 0
+    first_day: int = 1
+    minutes: float = 60.0
     large: bool = False
     record: bool = False
     with_tones: bool = True
@@ -338,12 +343,13 @@ async def day(say: Callable[[str], None], rounds: int = ROUNDS) -> Measure:
     """Seconds of a simulated day, in the core and what is around it; the books of each are checked."""
     rows = []
     for number in range(1, rounds + 1):
-        say(f"a day of {DAY_AGENTS} operators, round {number} of {rounds}")
-        rows.append(await asyncio.to_thread(bench_day.run, 1, DAY_AGENTS, DAY_HOURS))
-    value = min(row["seconds"] for row in rows)
+        for kind in bench_day.KINDS:
+            say(f"a day of {DAY_AGENTS} operators, {kind}, round {number} of {rounds}")
+            rows.append(await asyncio.to_thread(bench_day.run, 1, DAY_AGENTS, DAY_HOURS, kind))
+    value = max(min(row["seconds"] for row in rows if row["who"] == kind) for kind in bench_day.KINDS)
     return Measure(
         name="day",
-        title=f"A simulated day: {DAY_HOURS:g} hours of {DAY_AGENTS} operators in four campaigns",
+        title=f"A simulated day: {DAY_HOURS:g} hours of {DAY_AGENTS} operators on the whole floor",
         goal=f"< {DAY_GOAL_S:g} s",
         value=value,
         unit="s",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from bench import halves
 from bench.bare import FIRST_NUMBER, RING_S
 from bench.halves import (
     CALLER_ID,
@@ -34,7 +35,7 @@ from dialer.store import documents, files, settings
 from dialer.store.connect import open_reader, open_writer, transaction
 from dialer.store.leads import enroll
 
-CAMPAIGN = CampaignId("bench")
+CAMPAIGN = CampaignId(halves.CAMPAIGN)
 CHANNELS_MAX = 1000
 WAIT_S = 10.0
 """Longer than any person stays on the line: who is not joined hangs up, as with the bare client."""

@@ -55,6 +55,18 @@ class Behaviour(StrEnum):
     """A tone is heard before the answer (183); then talks and hangs up."""
     CROSSES_CANCEL = "crosses_cancel"
     """Rings, and answers just as the caller gives up: the answer and the CANCEL cross."""
+    PRESSES_1 = "presses_1"
+    """Answers, and after *talk_ms* presses 1: of the last word's menu, to wait for an operator."""
+    PRESSES_2 = "presses_2"
+    """Likewise 2: no more calls."""
+    PRESSES_3_1 = "presses_3_1"
+    """Likewise 3, to be called at another time, and after *talk_ms* more 1, the first one offered."""
+    MACHINE = "machine"
+    """An answering machine: speaks without a pause, then records for *talk_ms*, and hangs up."""
+    SILENT = "silent"
+    """Answers, says nothing and leaves the ending to the caller."""
+    ON_CUE = "on_cue"
+    """Rings until told to answer, and talks until told to hang up (:meth:`dialer.lab.network.LabNetwork.answer`)."""
 
 
 ANSWERING = frozenset(
@@ -68,6 +80,12 @@ ANSWERING = frozenset(
     }
 )
 """Who answers, unless the caller gives up before."""
+
+
+PRESSING = frozenset({Behaviour.PRESSES_1, Behaviour.PRESSES_2, Behaviour.PRESSES_3_1})
+"""Who answers the last word's questions by keys."""
+NOT_IN_A_DAY = PRESSING | {Behaviour.MACHINE, Behaviour.SILENT, Behaviour.ON_CUE}
+"""What nobody does in a :func:`day` that is invented."""
 
 
 class Reaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,9 +126,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 def day(seed: int, size: int) -> list[Person]:
     """*size* people with their numbers and plans. The same *seed* and *size* make the same day.
 
-    Times are short: a ring of a second or so, talks of 2 to 8 s. Every behaviour occurs in any
-    day of 16 people or more, and so do people who are reached on their second number or at the
-    second call only.
+    Times are short: a ring of a second or so, talks of 2 to 8 s. Every behaviour but ``on_cue`` and
+    :data:`PRESSING` occurs in any day of 16 people or more, and so do people who are reached on their
+    second number or at the second call only.
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     fates = list(_CERTAIN)

@@ -6,11 +6,14 @@
    moment it happens, flushed line by line, so the log is complete even if the process is
    killed. :meth:`LabNetwork.calls` reads it. Nothing in it comes from the engine.
 3. Probes (OPTIONS) are answered and counted nowhere.
+4. A person who waits for a cue (``Behaviour.ON_CUE``) is given it by a request with the Call-ID of their call: so a
+   test says when they answer, and does not race with a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,11 +21,14 @@ import msgspec
 
 from dialer.core.values import ABANDONED_RESULTS, Result
 from dialer.lab.day import Behaviour, Line, Person
+from dialer.lab.errors import LabTimeout
 from dialer.lab.scenario import Library
 from dialer.lab.sipp import Sipp, wait_until_answers
-from dialer.lab.voice import PERSON_MARKS_HZ, ringback, speak
+from dialer.lab.voice import PERSON_MARKS_HZ, greeting, ringback, speak
 
 _HERE = Path(__file__).parent
+_CUE_S_MAX = 20.0
+_CUE_AGAIN_S = 1.0
 
 
 class NetworkCall(msgspec.Struct, kw_only=True):
@@ -32,7 +38,8 @@ class NetworkCall(msgspec.Struct, kw_only=True):
     which call of the number's plan this is, from 1 on (0: nobody lives there; the last
     reaction's number stays). *status*: the final SIP status of the INVITE. *ended_by*: who
     ended it: ``person`` (refused, or hung up), ``caller`` (gave up, or hung up). *crossed*:
-    the answer crossed the caller's CANCEL. *mark_hz*: the mark of the person's voice.
+    the answer crossed the caller's CANCEL. *mark_hz*: the mark of the person's voice. *keys*: those that the
+    person pressed.
     """
 
     call_id: str
@@ -49,6 +56,7 @@ class NetworkCall(msgspec.Struct, kw_only=True):
     ended_by: Literal["person", "caller"] | None = None
     status: int | None = None
     crossed: bool = False
+    keys: str = ""
 
     @property
     def results(self) -> frozenset[Result]:
@@ -107,7 +115,7 @@ class LabNetwork:
             ),
             files=_plans(self.people)
             | {f"person-{voice}.al": speak(mark) for voice, mark in enumerate(PERSON_MARKS_HZ)}
-            | {"ringback.al": ringback()},
+            | {"ringback.al": ringback(), "greeting.al": greeting()},
         )
 
     @property
@@ -152,6 +160,38 @@ class LabNetwork:
         except FileNotFoundError:
             return []
 
+    async def answer(self, number: str) -> NetworkCall:
+        """Let the person at *number* answer, whose phone rings and who waits for that. Raises LabError."""
+        return await self._cue(number, "MESSAGE", lambda call: call.answered_at)
+
+    async def hang_up(self, number: str) -> NetworkCall:
+        """Let the person at *number* hang up, who talks and waits for that. Raises LabError."""
+        return await self._cue(number, "PUBLISH", lambda call: call.ended_at)
+
+    async def _cue(
+        self, number: str, request: str, is_done: Callable[[NetworkCall], float | None]
+    ) -> NetworkCall:
+        """Send *request* until the call *is_done*: what comes twice is passed over. Raises LabError."""
+        loop = asyncio.get_running_loop()
+        again_at = began = loop.time()
+        transport, _ = await loop.create_datagram_endpoint(
+            asyncio.DatagramProtocol, remote_addr=(self.host, self.port)
+        )
+        try:
+            while loop.time() < began + _CUE_S_MAX:
+                self._sipp.check()
+                call = next((one for one in reversed(self.calls()) if one.number == number), None)
+                if call is not None and is_done(call):
+                    return call
+                if call is not None and call.rang_at and loop.time() >= again_at:
+                    again_at += _CUE_AGAIN_S
+                    here = "{}:{}".format(*transport.get_extra_info("sockname")[:2])
+                    transport.sendto(_cue(request, call, here))
+                await asyncio.sleep(0.02)
+        finally:
+            transport.close()
+        raise LabTimeout(f"the person at {number} did not follow the cue {request} within {_CUE_S_MAX:g} s")
+
     def person_at(self, number: str) -> tuple[Person, Line] | None:
         """Who lives at *number* (E.164 with its plus sign), and on which line."""
         for person in self.people:
@@ -159,6 +199,16 @@ class LabNetwork:
                 if line.number == number:
                     return person, line
         return None
+
+
+def _cue(request: str, call: NetworkCall, here: str) -> bytes:
+    """A request that SIPp gives to the call, for it has its Call-ID. *here*: our address; nobody answers."""
+    return (
+        f"{request} sip:{call.number}@network SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP {here};branch=z9hG4bK-cue-{call.call_id}\r\n"
+        f"From: <sip:cue@{here}>;tag=1\r\nTo: <sip:{call.number}@network>\r\nCall-ID: {call.call_id}\r\n"
+        f"CSeq: 1 {request}\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
 
 
 def compose_network() -> str:
@@ -219,6 +269,8 @@ def _happened(call: NetworkCall, what: str, at: float, details: Sequence[str]) -
             call.answered_at, call.status = at, 200
         case "crossed":
             call.crossed = True
+        case "pressed":
+            call.keys += details[0]
         case "refused":
             call.ended_at, call.ended_by, call.status = at, "person", int(details[0][:3])
         case "cancelled":

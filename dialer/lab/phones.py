@@ -34,8 +34,12 @@ _HERE = Path(__file__).parent
 _SAFE = re.compile(r"[A-Za-z0-9_.~+=/-]+\Z")
 _KEYS = re.compile(r"[0-9A-D*#]+\Z")
 _END = b"\x1b"
-_ANSWER_S_MAX = 5.0
+START_S_MAX = 30.0
+"""A phone that does not listen by then does not start."""
+_ANSWER_S_MAX = 15.0
 """The server answers what a phone asks within so many seconds, or never."""
+_GOODBYE_S_MAX = 3.0
+"""A phone that is switched off waits no longer for the server."""
 
 
 class Phone(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +130,7 @@ class LabPhone:
     async def start(self) -> None:
         """Switch the phone on (it registers when it is told to)."""
         await self._sipp.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START_S_MAX
         while True:
             self._sipp.check()
             try:
@@ -144,11 +148,13 @@ class LabPhone:
         for task in self._tasks[1:]:
             task.cancel()
         if self._sipp.is_running:
-            with contextlib.suppress(LabError):
-                if self.is_on_line:
-                    await self.hang_up()
-                if self.is_registered:
-                    await self._register(0)
+            # The server may be gone by now.
+            with contextlib.suppress(LabError, TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S_MAX):
+                    if self.is_on_line:
+                        await self.hang_up()
+                    if self.is_registered:
+                        await self._register(0)
         await self.pull_the_plug()
 
     async def pull_the_plug(self) -> None:

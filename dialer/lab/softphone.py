@@ -27,7 +27,7 @@ _MODULES = (
     "/usr/local/lib/baresip/modules",
 )
 _VOICE_S = 60.0
-_ANSWER_S_MAX = 5.0
+_ANSWER_S_MAX = 15.0
 _KEY_S = 0.25
 """baresip lets go of a key only when it is told the next one, or that there is none."""
 

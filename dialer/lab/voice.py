@@ -26,6 +26,7 @@ RATE_HZ = 8000
 PERSON_MARKS_HZ = (500, 600, 700, 800, 900, 1000)
 OPERATOR_MARKS_HZ = (1500, 1600, 1700, 1800, 1900, 2000, 2100, 2200, 2300, 2400)
 RINGBACK_HZ = 425
+GREETING_HZ = 300
 AUDIBLE = 100.0
 """A mark is heard from this level on (of 32,767); the quietest voice is some 20 times louder."""
 
@@ -102,6 +103,16 @@ def ringback() -> bytes:
         for n in range(RATE_HZ)
     )
     return tone + bytes([table[4096]]) * RATE_HZ * 4
+
+
+def greeting(length_s: float = 4.0) -> bytes:
+    """A-law sound of a machine's greeting: it speaks without drawing breath, and then waits in silence for a message."""
+    table = _a_law()
+    spoken = bytes(
+        table[(int(_PEAK / 2 * math.sin(math.tau * GREETING_HZ * n / RATE_HZ)) >> 3) + 4096]
+        for n in range(int(length_s * RATE_HZ))
+    )
+    return spoken + bytes([table[4096]]) * RATE_HZ * 56
 
 
 def hear(samples: array[int]) -> Heard:

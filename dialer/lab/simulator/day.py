@@ -22,33 +22,55 @@ from typing import Any
 import msgspec
 
 from dialer.core import events as ev
-from dialer.core.commands import SAVES, AnyCommand, ClearTimer, FetchLeads, Originate, SaveCall, SetTimer
+from dialer.core.commands import (
+    SAVES,
+    AnyCommand,
+    ClearTimer,
+    FetchLeads,
+    HangUp,
+    Originate,
+    SaveAgent,
+    SaveCall,
+    SavePacing,
+    SetTimer,
+)
 from dialer.core.floor import Floor
-from dialer.core.ids import AttemptId, is_attempt, line_of
+from dialer.core.ids import AgentId, AttemptId, is_attempt, line_of
+from dialer.core.pacing.book import Reason, Rule
+from dialer.core.values import AgentState
+from dialer.lab.simulator import breaking
 from dialer.lab.simulator.crowd import Crowd
 from dialer.lab.simulator.invariants import check, check_placed
+from dialer.lab.simulator.lives import Townsfolk, Worker
 from dialer.lab.simulator.people import Story
-from dialer.lab.simulator.plan import Fault, Keeper, Plan
+from dialer.lab.simulator.plan import LOST_ONE_OF, Fault, Keeper, Plan
 from dialer.lab.simulator.seats import Seat
 from dialer.lab.simulator.switch import Channel, Switch
 
 LATENCY_S = 0.004
 """Of a request to Asterisk, of an event from it, and of an answer of the store."""
-IN_FLIGHT_S = 3.0
-"""What happened so shortly before an engine died may be on its way to it still."""
+LIST_S = 30.0
+"""So often Asterisk is asked what lives, in case an event was lost (``engine.house``)."""
+_SAVED = frozenset(SAVES)
 
 
 class Day(Switch):
-    """One day. Make it with a plan and a keeper, :meth:`run` it, then look at what is public."""
+    """One day. Make it with a plan and a keeper, :meth:`run` it, then look at what is public.
 
-    def __init__(self, plan: Plan, keeper: Keeper) -> None:
+    *pacer*: makes the rule that places predictive calls, for each engine anew; None: the floor's own.
+    """
+
+    def __init__(self, plan: Plan, keeper: Keeper, pacer: Callable[[], Rule] | None = None) -> None:
         super().__init__(self._told, self._answered)
         self.plan = plan
         self.keeper = keeper
         self.at = plan.begins_at
         self.ends_at = plan.begins_at + plan.length_s
         self.is_over = False
-        self.floor = Floor()
+        self.ran_out = False
+        """The contacts were used up before the end."""
+        self._pacer = pacer
+        self.floor = self._new_floor()
         self.stories: list[Story] = []
         self.events = 0
         self.commands = 0
@@ -57,6 +79,10 @@ class Day(Switch):
         self.calls: dict[AttemptId, Any] = {}
         """Every attempt as it was saved last."""
         self.started = 0
+        self.agent_states: list[tuple[AgentId, AgentState, float]] = []
+        """Each state of an operator as it was saved, and since when."""
+        self.reasons: list[tuple[float, Reason]] = []
+        """Why predictive campaigns got as many calls as they did, as far as it was written down."""
         self.rng = random.Random(plan.seed)  # noqa: S311 - a day, no secret
         self._heap: list[tuple[float, int, int, Any]] = []
         self._serial = 0
@@ -72,9 +98,8 @@ class Day(Switch):
         self._is_journal_ok = True
         self._unsaved: list[tuple[ev.Event, list[AnyCommand]]] = []
         self._held: list[FetchLeads] = []
-        self._is_doubled = self.is_slow = self.is_trunk_down = False
-        self._crowd = Crowd(self)
-        self._seats = {card.phone: Seat(self, card) for card in plan.cards}
+        self._is_doubled = self._is_lossy = self.is_slow = self.is_trunk_down = False
+        self._crowd, self._seats = self._populate()
 
     def run(self) -> None:
         """From the first sign-in until the last conversation is over. Raises AssertionError: a promise is broken."""
@@ -83,11 +108,13 @@ class Day(Switch):
         for campaign in self.plan.campaigns:
             self._tell(ev.CampaignOrdered(at=self.at, campaign=campaign.id, order="start"))
         for seat in self._seats.values():
-            self.later(self.rng.uniform(0.0, 60.0), seat.come)
+            seat.begin()
         for fault in self.plan.faults:
             self.later(fault.at_s, partial(self._begin_fault, fault))
             self.later(fault.at_s + fault.length_s, partial(self._end_fault, fault))
         self.later(self.plan.tick_s, self._tick)
+        if any(fault.kind == "lossy" for fault in self.plan.faults):
+            self.later(LIST_S, self._list)
         if self.plan.check_s:
             self.later(self.plan.check_s, self._check_again)
         self.later(self.plan.length_s, self._close)
@@ -103,6 +130,18 @@ class Day(Switch):
                 what()
         assert not self.floor.calls, f"never ended: {list(self.floor.calls.values())[:3]}"
         assert not self.persons(), "somebody is left on the line"
+
+    def _populate(self) -> tuple[Crowd, dict[str, Seat]]:
+        plan = self.plan
+        if plan.world is None:
+            return Crowd(self), {card.phone: Seat(self, card) for card in plan.cards}
+        return Townsfolk(self, plan.world, plan.told), {
+            card.phone: Worker(self, card, number, plan.world, plan.told)
+            for number, card in enumerate(plan.cards)
+        }
+
+    def _new_floor(self) -> Floor:
+        return Floor(self._pacer() if self._pacer is not None else None)
 
     def later(self, seconds: float, what: Callable[[], None]) -> None:
         """Do *what* so much later, whatever becomes of the engine."""
@@ -123,7 +162,7 @@ class Day(Switch):
                 self._unsaved.append((event, commands))
         if commands:
             self._act(commands)
-        if not self.plan.check_s:
+        if self.plan.check_s == 0:
             self._check()
 
     def _tell(self, event: ev.Event) -> None:
@@ -134,39 +173,45 @@ class Day(Switch):
     def _act(self, commands: Iterable[AnyCommand]) -> None:
         placed = []
         for command in commands:
-            if isinstance(command, SaveCall):
-                self.calls[command.call.attempt] = command.call
-            elif isinstance(command, SetTimer):
-                key = (command.kind, command.subject)
-                self._timers[key] = command
-                self._armed[key] = command.due
-                self._push(max(command.due, self.at), partial(self._fire, command))
-            elif isinstance(command, ClearTimer):
-                self._timers.pop((command.kind, command.subject), None)
-                self._armed.pop((command.kind, command.subject), None)
-            elif isinstance(command, FetchLeads):
-                self._fetch(command)
-            elif not isinstance(command, SAVES):
-                if isinstance(command, Originate):
-                    placed.append(command.attempt)
-                    if not self._is_journal_ok:
-                        reason = "the journal could not be written"
-                        self._answered(
-                            ev.OriginateRefused(
-                                at=self.at,
-                                attempt=command.attempt,
-                                reason=reason,
-                                was_sent=False,
-                                is_ours=True,
-                            ),
-                            0.0,
-                        )
-                        continue
-                self._push(self.at + LATENCY_S, partial(self.carry_out, command))
-        self._check_placed(placed)
+            match command:
+                case SaveCall(call=call):
+                    self.calls[call.attempt] = call
+                case SaveAgent(agent=agent):
+                    self.agent_states.append((agent.id, agent.state, agent.since))
+                case SetTimer(kind=kind, subject=subject, due=due):
+                    self._timers[kind, subject] = command
+                    self._armed[kind, subject] = due
+                    self._push(max(due, self.at), partial(self._fire, command))
+                case ClearTimer(kind=kind, subject=subject):
+                    self._timers.pop((kind, subject), None)
+                    self._armed.pop((kind, subject), None)
+                case Originate(attempt=attempt):
+                    placed.append(attempt)
+                    if self._is_journal_ok:
+                        self._push(self.at + LATENCY_S, partial(self.carry_out, command))
+                    else:
+                        self._refuse(attempt)
+                case FetchLeads():
+                    self._fetch(command)
+                case SavePacing():
+                    self.reasons.append((command.at, command.reason))
+                case _ if type(command) not in _SAVED:
+                    self._push(self.at + LATENCY_S, partial(self.carry_out, command))
+        if placed:
+            self._check_placed(placed)
+
+    def _refuse(self, attempt: AttemptId) -> None:
+        refused = ev.OriginateRefused(
+            at=self.at,
+            attempt=attempt,
+            reason="the journal could not be written",
+            was_sent=False,
+            is_ours=True,
+        )
+        self._answered(refused, 0.0)
 
     def _check_placed(self, attempts: Collection[AttemptId]) -> None:
-        assert not attempts or not self.floor.why_not_originating()
+        assert not self.floor.why_not_originating()
         for attempt in attempts:
             check_placed(self.floor, attempt)
 
@@ -214,11 +259,19 @@ class Day(Switch):
         if not self.is_over or self.floor.calls or self.channels:
             self.later(self.plan.tick_s, self._tick)
 
+    def _list(self) -> None:
+        """What lives, for an engine that may have lost an event."""
+        if self.is_heard:
+            listed = ev.PbxListed(at=self.at, asked_at=self.at, channels=self.listed())
+            self._push(self.at + LATENCY_S, msgspec.structs.replace(listed, at=self.at + LATENCY_S))
+        if not self.is_over or self.floor.calls or self.channels:
+            self.later(LIST_S, self._list)
+
     def _check_again(self) -> None:
         if not self._is_down:
             self._check()
         if not self.is_over:
-            self.later(self.plan.check_s, self._check_again)
+            self.later(self.plan.check_s or 0.0, self._check_again)
 
     def _check(self) -> None:
         check(self.floor, saved=self.calls, armed=self._armed, may_wait=True)
@@ -227,7 +280,7 @@ class Day(Switch):
         self._engine += 1
         self.started += 1
         started = self.keeper.load(self.at)
-        self.floor = Floor()
+        self.floor = self._new_floor()
         self.floor.take_up(started)
         self._is_down = False
         self._is_journal_ok = True
@@ -250,6 +303,8 @@ class Day(Switch):
     # -- what comes back ----------------------------------------------------------------------
 
     def _told(self, event: ev.Event) -> None:
+        if self._is_lossy and self.rng.randrange(LOST_ONE_OF) == 0:
+            return
         delay = LATENCY_S + (self.rng.uniform(0.0, 2.0) if self.is_slow else 0.0)
         self._event(event, delay)
         if self._is_doubled:
@@ -265,91 +320,31 @@ class Day(Switch):
     # -- faults -------------------------------------------------------------------------------
 
     def _begin_fault(self, fault: Fault) -> None:
-        match fault.kind:
-            case "socket":
-                self.is_heard = False
-                self._tell(ev.PbxDisconnected(at=self.at))
-                self._mark_unheard()
-            case "engine":
-                self.is_heard = False
-                self._is_down = True
-                self._engine += 1
-                self._mark_unheard()
-            case "journal":
-                if self._is_journal_ok and not self._is_down:
-                    self._is_journal_ok = False
-                    self._unsaved_since = self.at
-                    self._tell(ev.JournalFailed(at=self.at, reason="the disk is full"))
-            case "trunk":
-                self.is_trunk_down = True
-                self._tell_trunks(is_up=False)
-            case "refusing":
-                self.is_refusing = True
-            case "lying":
-                self.is_lying = True
-            case "doubled":
-                self._is_doubled = True
-            case "slow":
-                self.is_slow = True
-                self._tell(ev.EventsLagged(at=self.at, lag_ms=2000.0, is_late=True))
+        breaking.begin(self, fault)
 
     def _end_fault(self, fault: Fault) -> None:
-        match fault.kind:
-            case "socket":
-                if not self._is_down:
-                    self._mark_unheard()
-                    self._hear()
-            case "engine":
-                self._mark_unheard()
-                self._begin_engine()
-            case "journal":
-                self._mend_journal()
-            case "trunk":
-                self.is_trunk_down = False
-                self._tell_trunks(is_up=True)
-            case "refusing":
-                self.is_refusing = False
-            case "lying":
-                self.is_lying = False
-            case "doubled":
-                self._is_doubled = False
-            case "slow":
-                self.is_slow = False
-                self._tell(ev.EventsLagged(at=self.at, lag_ms=0.0, is_late=False))
-
-    def _mend_journal(self) -> None:
-        if self._is_journal_ok:
-            return
-        self._is_journal_ok = True
-        self._unsaved_since = math.inf
-        for event, commands in self._unsaved:
-            self.keeper.save((event,), commands)
-        self._unsaved.clear()
-        self._tell(ev.JournalRecovered(at=self.at))
-        held, self._held = self._held, []
-        for question in held:
-            self._fetch(question)
-
-    def _tell_trunks(self, *, is_up: bool) -> None:
-        for trunk in self.plan.trunks:
-            self._tell(ev.TrunkChanged(at=self.at, trunk=trunk.id, is_up=is_up))
-
-    def _mark_unheard(self) -> None:
-        for one in self.persons():
-            one.story.is_unheard = True
-        since = min(self.at - IN_FLIGHT_S, self._unsaved_since)
-        for story in self._just_ended:
-            story.is_unheard |= (story.ended_at or 0.0) > since
+        breaking.end(self, fault)
 
     def _close(self) -> None:
         """The end of the day: no more calls, conversations go on to their end, operators go home."""
         self.is_over = True
+        self.ran_out = all(desk.hopper.is_exhausted for desk in self.floor.desks.values())
         for campaign in self.plan.campaigns:
             self._tell(ev.CampaignOrdered(at=self.at, campaign=campaign.id, order="stop"))
         for seat in self._seats.values():
             self.later(self.rng.uniform(1.0, 30.0), seat.go_home)
 
     # -- what happens on the line ---------------------------------------------------------------
+
+    def carry_out(self, command: AnyCommand) -> None:
+        world = self.plan.world
+        if world is not None and isinstance(command, HangUp):
+            person = self.channels.get(command.channel)
+            if person is not None and person.number and not person.is_up:
+                # The network takes a moment to give up a call; who answers in it is hung up on.
+                self._push(self.at + world.cancel_s, partial(super().carry_out, command))
+                return
+        super().carry_out(command)
 
     def invited(self, person: Channel) -> None:
         self._crowd.invited(person)
@@ -369,13 +364,13 @@ class Day(Switch):
         if is_attempt(channel.id):
             story = channel.story
             story.ended_at = self.at
-            story.is_unheard |= not self.is_heard or self.is_slow
+            story.is_unheard |= not self.is_heard or self.is_slow or self._is_lossy
             self._just_ended.append(story)
             if (
                 channel.bridge is not None
                 and (line := self.channels.get(line_of(channel.bridge))) is not None
             ):
-                self._seats[line.phone].talked()
+                self._seats[line.phone].talked(self.calls[AttemptId(channel.id)].campaign)
         elif channel.phone:
             self._seats[channel.phone].line_is_gone(channel)
 

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dialer.core.agent import OF_THE_PHONE
 from dialer.core.floor import Floor
 from dialer.core.ids import AttemptId
+from dialer.core.pacing.book import Book
 from dialer.core.pacing.progressive import may_serve
-from dialer.core.values import AgentState, Call, CallState
+from dialer.core.values import Agent, AgentState, Call, CallState
 
 UNCONNECTED = frozenset({CallState.DIALING, CallState.RINGING, CallState.ANSWERED, CallState.CONNECTING})
 
@@ -31,18 +32,22 @@ def check(
     _check_calls(floor, saved, armed)
     _check_indexes(floor)
     _check_idle(floor, may_wait=may_wait)
+    _check_book(floor)
 
 
 def check_placed(floor: Floor, attempt: AttemptId) -> None:
-    """Right after *attempt* was placed: an operator is promised to it, or idle for it and every other one."""
+    """Right after *attempt* was placed: an operator is promised to it, or (progressive) idle for it and every other one."""
     state, call = floor._state, floor.calls[attempt]
     if call.agent is not None:
         agent = floor.agents[call.agent]
         assert (agent.attempt, agent.state) == (attempt, AgentState.RESERVED), "promised twice"
         assert may_serve(floor.cards[agent.id].campaigns, call.campaign), "promised to strangers"
         return
+    desk = floor.desks[call.campaign]
+    if desk.campaign.mode != "progressive":
+        return
     able = sum(count for skills, count in state.idle.counts.items() if may_serve(skills, call.campaign))
-    assert 0 < len(floor.desks[call.campaign].unserved) <= able, "more calls in flight than operators"
+    assert 0 < len(desk.unserved) <= able, "more calls in flight than operators"
 
 
 def _check_agents(floor: Floor, armed: Mapping[tuple[str, str], float]) -> None:
@@ -120,5 +125,61 @@ def _check_idle(floor: Floor, *, may_wait: bool) -> None:
         return
     for attempt in state.waiting:
         refused = state._unjoinable.get(attempt, set())
-        longest = state.idle.longest(state.calls[attempt].campaign, refused)
+        campaign = state.calls[attempt].campaign
+        longest = state.idle.longest(campaign, refused, state.kept_from(campaign))
         assert longest is None, "waits though somebody is idle"
+
+
+def _check_book(floor: Floor) -> None:
+    """The pacing rule was told how the floor stands."""
+    state, book = floor._state, floor._state.pacer
+    if not isinstance(book, Book):
+        return
+    wanting = {
+        call.attempt: call
+        for call in floor.calls.values()
+        if call.ending != "machine" and floor.desks[call.campaign].campaign.mode != "announcement"
+    }
+    assert book.calls.keys() == wanting.keys(), "the pacing rule has other calls"
+    for attempt, call in wanting.items():
+        told = book.calls[attempt]
+        assert (told.campaign, told.placed_at) == (call.campaign, call.created_at), call
+        assert (told.rang_at is not None, told.answered_at) == (call.rang_at is not None, call.answered_at), (
+            call
+        )
+        assert told.is_abandoned == (call.abandoned_at is not None), call
+        if call.state is not CallState.ENDING:
+            assert told.agent == (call.agent or ""), call
+    for agent in floor.agents.values():
+        operator = book.operators[agent.id]
+        assert operator.presence == _presence(floor, agent), (operator, agent)
+        assert operator.campaigns == floor.cards[agent.id].campaigns, operator
+        if agent.attempt is not None:
+            assert operator.campaign == state.calls[agent.attempt].campaign, (operator, agent)
+
+
+def _presence(floor: Floor, agent: Agent) -> str:
+    if agent.state in (AgentState.RESERVED, AgentState.ON_CALL):
+        return "busy"
+    if agent.state is AgentState.WRAP_UP:
+        return "wrap_up"
+    return "idle" if agent.id in floor._state.idle else "away"
+
+
+def check_counts(floor: Floor, saved: Iterable[Call], at: float) -> None:
+    """What is counted as abandoned is what the calls say, one by one. *saved*: all that there ever were."""
+    counts: dict[str, list[int]] = {}
+    for call in saved:
+        one = counts.setdefault(call.campaign, [0, 0])
+        assert call.abandoned_at is None or call.answered_at is not None, call
+        one[0] += call.answered_at is not None
+        one[1] += call.abandoned_at is not None
+    for desk in floor.desks.values():
+        if desk.campaign.mode == "announcement":
+            continue
+        ledger = floor.ledger(desk.campaign.id)
+        assert ledger is not None
+        found = ledger.totals(at)
+        assert found == tuple(counts.get(desk.campaign.id, (0, 0))), (
+            f"the ledger says {found}, the calls {counts}"
+        )

@@ -6,10 +6,13 @@ refuses (a second attempt of one ordinal, a call to somebody who must not be cal
 a simulated floor is never to order it.
 """
 
+# ruff: noqa: SLF001 - the table of what saves what is a part of the class
+
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -21,12 +24,16 @@ from dialer.core.commands import (
     SaveCallback,
     SaveCampaignState,
     SaveDoNotCall,
+    SaveKnowledge,
     SaveLead,
+    SaveLedger,
+    SavePacing,
     SavePhone,
 )
 from dialer.core.hours import caps_hold
 from dialer.core.ids import AgentId, AttemptId, CampaignId, ContactId, LeadId, PhoneId
 from dialer.core.judging import judge, outcome, waits_for_owner
+from dialer.core.pacing.ledger import DayCount
 from dialer.core.values import (
     FOREVER,
     Agent,
@@ -72,6 +79,11 @@ class Memory:
         self.agents: dict[AgentId, Agent] = {}
         self.bad_phones: set[PhoneId] = set()
         self.do_not_call: set[str] = set()
+        self.ledgers: dict[CampaignId, dict[int, DayCount]] = {}
+        """The counts of abandoned calls, by day."""
+        self.knowledge: dict[str, str] = {}
+        self.reasons: list[SavePacing] = []
+        """Why campaigns got as many calls as they did."""
         self._calendar = Calendar()
         self._of_lead: dict[LeadId, list[AttemptId]] = {}
         self._open: set[LeadId] = set()
@@ -93,25 +105,35 @@ class Memory:
     def save(self, _: Sequence[ev.Event], commands: Iterable[AnyCommand]) -> None:
         """Write the saves among *commands*; asserts what the journal would refuse."""
         for command in commands:
-            match command:
-                case SaveCall(call=call):
-                    self._save_call(call)
-                case SaveAgent(agent=agent):
-                    self.agents[agent.id] = agent
-                case SaveLead():
-                    self._save_lead(command)
-                case SavePhone():
-                    self._save_phone(command)
-                case SaveCampaignState(campaign=campaign, state=state):
-                    self.states[campaign] = state
-                case SaveCallback():
-                    self._save_callback(command)
-                case SaveDoNotCall(number=number):
-                    self.do_not_call.add(number)
-                case _:
-                    pass
+            save = _SAVERS.get(type(command))
+            if save is not None:
+                save(self, command)
 
-    def _save_call(self, call: Call) -> None:
+    def _save_agent(self, save: SaveAgent) -> None:
+        self.agents[save.agent.id] = save.agent
+
+    def _save_state(self, save: SaveCampaignState) -> None:
+        self.states[save.campaign] = save.state
+
+    def _save_do_not_call(self, save: SaveDoNotCall) -> None:
+        self.do_not_call.add(save.number)
+
+    def _save_knowledge(self, save: SaveKnowledge) -> None:
+        self.knowledge[save.name] = save.content
+
+    def _save_reason(self, save: SavePacing) -> None:
+        self.reasons.append(save)
+
+    def _save_ledger(self, save: SaveLedger) -> None:
+        days, count = self.ledgers.setdefault(save.campaign, {}), save.count
+        before = days.get(count.day, count)
+        assert count.abandoned <= count.answered, f"more abandoned than answered: {count}"
+        assert before.answered <= count.answered, f"{before} became {count}"
+        assert before.abandoned <= count.abandoned, f"{before} became {count}"
+        days[count.day] = count
+
+    def _save_call(self, save: SaveCall) -> None:
+        call = save.call
         before = self.calls.get(call.attempt)
         if before is None:
             self._check_new(call)
@@ -309,10 +331,26 @@ class Memory:
             last=tuple(
                 (call, None if self._is_old(call) else self.lead(call.lead, call.ordinal)) for call in last
             ),
+            ledgers=tuple((name, tuple(days.values())) for name, days in sorted(self.ledgers.items())),
+            knowledge=tuple(sorted(self.knowledge.items())),
         )
 
     def _is_old(self, call: Call) -> bool:
         return any(one.ordinal > call.ordinal for one in self.of_lead(call.lead))
+
+
+_SAVERS: dict[type, Callable[[Memory, Any], None]] = {
+    SaveCall: Memory._save_call,
+    SaveAgent: Memory._save_agent,
+    SaveLead: Memory._save_lead,
+    SavePhone: Memory._save_phone,
+    SaveCampaignState: Memory._save_state,
+    SaveCallback: Memory._save_callback,
+    SaveDoNotCall: Memory._save_do_not_call,
+    SaveLedger: Memory._save_ledger,
+    SaveKnowledge: Memory._save_knowledge,
+    SavePacing: Memory._save_reason,
+}
 
 
 def _counts(call: Call) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from dialer.core.ids import AgentId, CampaignId, TrunkId
+from dialer.core.pacing.book import Rule
 from dialer.core.values import AgentCard, Campaign, CampaignState, Caps, Owners, Trunk
 from dialer.lab.simulator.day import Day
 from dialer.lab.simulator.memory import Memory
@@ -65,8 +66,8 @@ def plan(
     )
 
 
-def simulate(plan: Plan) -> Day:
-    """Play the day with a journal in memory. Raises AssertionError: a promise was broken."""
+def simulate(plan: Plan, pacer: Callable[[], Rule] | None = None) -> Day:
+    """Play the day with a journal in memory. *pacer*: see :class:`Day`. Raises AssertionError: a promise was broken."""
     keeper = Memory(
         campaigns=plan.campaigns,
         trunks=plan.trunks,
@@ -75,7 +76,7 @@ def simulate(plan: Plan) -> Day:
         centre=plan.centre,
         state=CampaignState.NEW,
     )
-    day = Day(plan, keeper)
+    day = Day(plan, keeper, pacer)
     is_collecting = gc.isenabled()
     gc.disable()  # what a day makes it keeps; to look through it all again and again takes a third of the time
     try:

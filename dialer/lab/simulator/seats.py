@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dialer.core import events as ev
-from dialer.core.ids import ChannelId
+from dialer.core.ids import CampaignId, ChannelId
 from dialer.core.values import AgentCard
 from dialer.lab.simulator.switch import Channel
 
 if TYPE_CHECKING:
     from dialer.lab.simulator.day import Day
+
+
+USUAL_CODES = "1222333445677"
+"""Digits of results, each as often as it is given."""
 
 
 class Seat:
@@ -24,6 +28,10 @@ class Seat:
         self._rests_at = 0.0
         self._dialed = 0
         self._is_home = True
+
+    def begin(self) -> None:
+        """Come to work within the first minute."""
+        self.day.later(self._between((0.0, 60.0)), self.come)
 
     def come(self) -> None:
         """Sign in, and once more if nobody listened."""
@@ -63,11 +71,11 @@ class Seat:
         if self.card.leg == "parked" and self._draw() < diligence.drops:
             self.day.later(self._between((1.0, 30.0)), self._drop)
 
-    def talked(self) -> None:
-        """The person is gone: a result, a pause, or just the next one."""
+    def talked(self, campaign: CampaignId) -> None:  # noqa: ARG002 - for others than these
+        """The person, whom *campaign* called, is gone: a result, a pause, or just the next one."""
         diligence = self.day.plan.diligence
         if self._draw() < diligence.keys_result:
-            result = "44" + self._choose("1222333445677")
+            result = "44" + self._choose(USUAL_CODES)
             self.day.later(self._between(diligence.result_s), lambda: self._say(result))
         if self.day.at >= self._rests_at and not self._is_home:
             pause_s = self._between(diligence.pause_s)

@@ -32,20 +32,22 @@ GONE_S = 1.0
 
 
 class Channel:
-    """A channel. *number*: of a person's; *phone*: of an operator's."""
+    """A channel. *number*: of a person's, and the *kind* of their phone; *phone*: of an operator's."""
 
-    __slots__ = ("bridge", "id", "in_app", "is_ringing", "is_up", "number", "phone", "story")
+    __slots__ = ("bridge", "fate", "id", "in_app", "is_ringing", "is_up", "kind", "number", "phone", "story")
 
-    def __init__(self, channel: ChannelId, *, number: str = "", phone: str = "") -> None:
+    def __init__(self, channel: ChannelId, *, number: str = "", kind: str = "", phone: str = "") -> None:
         self.id = channel
         self.number = number
+        self.kind = kind
         self.phone = phone
         self.is_up = False
         self.is_ringing = False
         self.in_app = False
         self.bridge: BridgeId | None = None
         self.story: Any = None
-        """Whatever its user wants to remember of it."""
+        self.fate: Any = None
+        """Whatever its user wants to remember of it, and knows beforehand."""
 
 
 class Switch:
@@ -121,7 +123,7 @@ class Switch:
             self._answer(refused, 0.0)
             return
         assert command.number not in self._live_numbers, f"{command.number} is rung twice at once"
-        person = Channel(ChannelId(command.attempt), number=command.number)
+        person = Channel(ChannelId(command.attempt), number=command.number, kind=command.kind)
         self.channels[person.id] = person
         self._live_numbers[command.number] = person.id
         self.invited(person)

@@ -13,6 +13,7 @@ from dialer.lab.day import (
     COLUMNS,
     DEMO_CONTACTS,
     DEMO_SEED,
+    NOT_IN_A_DAY,
     Behaviour,
     Line,
     Reaction,
@@ -35,7 +36,7 @@ def test_the_same_seed_makes_the_same_day():
 @pytest.mark.parametrize("seed", range(5))
 def test_every_behaviour_occurs(seed):
     met = {reaction.behaviour for person in day(seed, 16) for line in person.lines for reaction in line.plan}
-    assert met == set(Behaviour)
+    assert met == set(Behaviour) - NOT_IN_A_DAY
 
 
 @pytest.mark.parametrize("size", [0, 1, 16, 500])

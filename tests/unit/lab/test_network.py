@@ -26,13 +26,14 @@ def someone(number: str, *behaviours: Behaviour) -> Person:
 def test_a_conversation_is_read():
     [call] = read_calls(
         INVITED + line(10.1, "rang", "c1", "") + line(12.5, "answered", "c1", "")
-        + line(15.0, "hung_up", "c1", "person") + line(15.1, "hung_up", "c1", "caller")
+        + line(13.0, "pressed", "c1", "3") + line(14.0, "pressed", "c1", "1") + line(15.0, "hung_up", "c1", "person") + line(15.1, "hung_up", "c1", "caller")
     )  # fmt: skip
     assert (call.number, call.behaviour, call.step) == ("+79440000001", Behaviour.TALKS, 2)
     assert (call.caller_id, call.mark_hz) == ("74950000000", 800)
     assert (call.invited_at, call.rang_at, call.answered_at) == (10.0, 10.1, 12.5)
     assert (call.ended_at, call.ended_by, call.status) == (15.0, "person", 200)
     assert call.results == {Result.TALKED, Result.ABANDONED, Result.HUNG_UP}
+    assert call.keys == "31"
 
 
 @pytest.mark.parametrize(

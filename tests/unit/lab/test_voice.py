@@ -11,6 +11,7 @@ from dialer.lab.voice import (
     OPERATOR_MARKS_HZ,
     PERSON_MARKS_HZ,
     RATE_HZ,
+    greeting,
     hear,
     hear_recording,
     ringback,
@@ -82,3 +83,14 @@ def test_a_recording_of_another_form_is_refused(tmp_path):
     write_voice(tmp_path / "mono.wav", 600, length_s=0.1)
     with pytest.raises(ValueError, match="not stereo"):
         hear_recording(tmp_path / "mono.wav")
+
+
+def test_a_machine_speaks_without_drawing_breath_and_then_listens():
+    sound = greeting(2.0)
+    silent = sound[-1]
+    spoken, rest = sound[: 2 * RATE_HZ], sound[2 * RATE_HZ :]
+    assert not any(
+        spoken[at : at + RATE_HZ // 20].count(silent) > RATE_HZ // 40 for at in range(0, len(spoken), 400)
+    )
+    assert set(rest) == {silent}
+    assert len(rest) > 50 * RATE_HZ

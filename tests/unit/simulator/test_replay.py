@@ -8,17 +8,19 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from cli import main
+from dialer.core.conduct import Abandonment, Pacing
 from dialer.lab.simulator.books import check_books
 from dialer.lab.simulator.disk import Disk, prepare
 from dialer.lab.simulator.plan import Fault
 from dialer.lab.simulator.plans import plan
 from dialer.office.replay import Difference, Played, replay
 from dialer.office.setup import make_home
-from dialer.store import dnc
+from dialer.store import dnc, promises
 from dialer.store.connect import open_reader, open_writer
 from dialer.store.errors import NotInStore
 from dialer.store.journal import Journal
@@ -84,6 +86,44 @@ def test_a_journal_with_restarts_failures_and_refusals_plays_to_the_same(played)
     assert found.left_out > 0
     assert found.events > 300
     assert found.unplayed == 0
+
+
+def test_the_count_of_abandoned_calls_is_that_of_the_calls(played):
+    with closing(open_reader(played.path)) as connection:
+        rows = promises.recount(connection, None, 0, 40_000)
+        counts = [(row["answered"], row["abandoned"]) for row in rows]
+        again = [(row["recounted_answered"], row["recounted_abandoned"]) for row in rows]
+    assert counts == again
+    assert sum(answered for answered, _ in counts) > 10
+
+
+def test_a_predictive_day_plays_to_the_same(tmp_path):
+    """The rule remembers what it was asked and when: each tick on which it was is kept, and so is what it had learnt."""
+    path = tmp_path / "journal.sqlite3"
+    faults = (Fault(kind="engine", at_s=80.0, length_s=2.0), Fault(kind="socket", at_s=120.0, length_s=4.0))
+    made = plan(5, agents=6, hours=0.05, faults=faults, check_s=30)
+    pacing = Pacing(abandonment=Abandonment(share=0.3, cap=1.0))
+    modes = {"spring": "predictive", "summer": "predictive"}
+    campaigns = [
+        msgspec.structs.replace(one, mode=modes.get(one.id, one.mode), pacing=pacing)
+        for one in made.campaigns
+    ]
+    made = prepare(path, msgspec.structs.replace(made, campaigns=tuple(campaigns)))
+    with Disk(path) as disk:
+        day = EngineDay(made, disk)
+        day.run()
+    ahead = Counter(call.campaign for call in day.calls.values())
+    assert ahead["spring"] > 5
+    found = replay_file(path, is_all=True)
+    assert found.starts == 2
+    with closing(open_reader(path)) as connection:
+        ticks = connection.execute("SELECT count(*) FROM events WHERE name = 'Ticked'").fetchone()[0]
+        notes = connection.execute("SELECT count(*) FROM pacing_notes").fetchone()[0]
+        counted = connection.execute("SELECT sum(answered), sum(abandoned) FROM abandonment").fetchone()
+    assert ticks > 100
+    assert notes > 3
+    calls = [call for call in day.calls.values() if call.answered_at is not None]
+    assert tuple(counted) == (len(calls), sum(call.abandoned_at is not None for call in calls))
 
 
 def test_without_options_it_begins_with_the_last_start(played):
@@ -175,7 +215,16 @@ AN = "(SELECT max(id) FROM events WHERE name = '{}')"
             "UPDATE agents SET state = 'ready' WHERE id = 'op1'", "op1 is state", id="changed agent"
         ),
         pytest.param(
-            "UPDATE campaigns SET state = 'running' WHERE id = 'spring'", "spring is", id="changed campaign"
+            # an operator's late word may have made it run again
+            "UPDATE campaigns SET state = CASE state WHEN 'running' THEN 'paused' ELSE 'running' END WHERE id = 'spring'",
+            "spring is",
+            id="changed campaign",
+        ),
+        pytest.param(
+            "UPDATE abandonment SET answered = answered + 1 WHERE (campaign, day) ="
+            " (SELECT campaign, day FROM abandonment LIMIT 1)",
+            "The table abandonment",
+            id="changed count",
         ),
     ],
 )
