@@ -30,28 +30,30 @@ _SQL = (
 )
 
 
-async def play(journal: Path, phones: Mapping[str, LabPhone], is_parked: Mapping[str, bool]) -> None:
-    """Play every operator of *phones* (by agent id) until cancelled."""
+async def play(
+    journal: Path, phones: Mapping[str, LabPhone], is_parked: Mapping[str, bool], *, talk_s: float = TALK_S
+) -> None:
+    """Play every operator of *phones* (by agent id) until cancelled; they end talks after *talk_s*."""
     handled: dict[str, str] = {}
     ended: dict[str, str] = {}
     busy: dict[str, asyncio.Task[None]] = {}
     try:
         while True:
             await asyncio.sleep(LOOK_S)
-            for agent, state, since, attempt, number, talk_s in await asyncio.to_thread(_look, journal):
+            for agent, state, since, attempt, number, talked_s in await asyncio.to_thread(_look, journal):
                 if agent not in phones or (agent in busy and not busy[agent].done()) or attempt is None:
                     continue
                 phone, parked = phones[agent], is_parked[agent]
                 if (
                     state == AgentState.ON_CALL
-                    and time.time() - since > TALK_S
+                    and time.time() - since > talk_s
                     and ended.get(agent) != attempt
                 ):
                     ended[agent] = attempt
                     busy[agent] = asyncio.create_task(_end(phone, parked))
                 elif state == AgentState.WRAP_UP and handled.get(agent) != attempt:
                     handled[agent] = attempt
-                    code = _result(number, talk_s or 0.0)
+                    code = _result(number, talked_s or 0.0)
                     busy[agent] = asyncio.create_task(_give(phone, parked, code))
     finally:
         for task in busy.values():

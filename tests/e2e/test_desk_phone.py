@@ -11,7 +11,17 @@ import pytest_asyncio
 
 from dialer.lab.errors import LabCallRefused
 from dialer.lab.phones import LabPhones, Phone
-from tests.e2e.world import MEDIA_PORTS, SIP_PORTS, World, campaign, does, free_ports, person, seat
+from tests.e2e.world import (
+    MEDIA_PORTS,
+    PATIENCE_S,
+    SIP_PORTS,
+    World,
+    campaign,
+    does,
+    free_ports,
+    person,
+    seat,
+)
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
 
@@ -35,7 +45,7 @@ async def everybody_out(world: World) -> AsyncIterator[None]:
     for phone in world.phones:
         # Who was signed out is being hung up by the engine: two who hang up at once pass each other by.
         if phone.line is not None and world.agent(phone.phone.extension)["state"] == "signed_out":
-            await phone.wait_until_ended(phone.line, within_s=10)
+            await phone.wait_until_ended(phone.line, within_s=PATIENCE_S)
         elif phone.is_on_line:
             await phone.hang_up()
     for extension, one in world.seats.items():
@@ -63,7 +73,7 @@ async def test_a_parked_operator_signs_in_pauses_is_ready_and_signs_out_by_keys(
         )
         assert line.is_up
     await world.phone("101").keys("*41")
-    await world.phone("101").wait_until_ended(line, within_s=10)
+    await world.phone("101").wait_until_ended(line, within_s=PATIENCE_S)
     agent = await world.agent_is("101", "signed_out")
     assert (agent["channel"], agent["has_line"]) == (None, 0)
     history = [row["state"] for row in world.rows("SELECT state FROM agent_states WHERE agent = 'op101'")]
@@ -95,7 +105,7 @@ async def test_signing_in_again_from_the_same_phone_replaces_the_line(world):
     first = await world.phone("101").sign_in()
     await world.agent_is("101", "ready")
     second = await world.phone("101").sign_in()
-    await world.phone("101").wait_until_ended(first, within_s=10)
+    await world.phone("101").wait_until_ended(first, within_s=PATIENCE_S)
     agent = await world.agent_is("101", "ready")
     assert agent["has_line"] == 1
     assert second.is_up

@@ -20,7 +20,7 @@ from dialer.store import files, settings
 from dialer.store.connect import open_writer
 from dialer.store.errors import AlreadyClaimed
 from tests.contract.relay import Relay
-from tests.e2e.world import RTP_COUNT, RTP_PORTS, World, campaign, does, free_ports, person, seat
+from tests.e2e.world import PATIENCE_S, RTP_COUNT, RTP_PORTS, World, campaign, does, free_ports, person, seat
 
 pytestmark = pytest.mark.asterisk
 
@@ -123,6 +123,7 @@ async def test_asterisk_may_come_late_and_come_back(tmp_path, asterisk_install):
         with_ports=False,
     )
     async with world, AsyncExitStack() as stack:
+        stack.push_async_callback(elsewhere.relay.down)  # also when the test fails
         health = await world.health()
         assert not health["pbx_connected"]
         assert "no connection to Asterisk" in health["why_not"]
@@ -147,7 +148,6 @@ async def test_asterisk_may_come_late_and_come_back(tmp_path, asterisk_install):
         await world.sign_in()
         await world.finished("demo")
         assert len(world.network.calls()) == 2
-    await elsewhere.relay.down()
 
 
 async def test_conversations_do_not_notice_that_the_event_socket_was_cut(tmp_path, asterisk_install):
@@ -155,37 +155,39 @@ async def test_conversations_do_not_notice_that_the_event_socket_was_cut(tmp_pat
     await elsewhere.relay.up()
     people = [
         person(STAYS, voice=0),
-        person(does("talks", talk_ms=4000), voice=1),
-        person(does("talks", ring_ms=4000, talk_ms=500), voice=2),
+        person(does("on_cue"), voice=1),
+        person(does("on_cue"), voice=2),
         person(does("busy", ring_ms=0), voice=3),
     ]
     world = World(
         tmp_path,
-        work=[(campaign(ring_s=30.0), people)],
+        work=[(campaign(ring_s=120.0), people)],
         seats=[seat("101"), seat("102"), seat("103")],
         parts=frozenset({"network"}),
         system=elsewhere.system,
         with_ports=False,
     )
     async with world, AsyncExitStack() as stack:
+        stack.push_async_callback(elsewhere.relay.down)  # also when the test fails
         await stack.enter_async_context(elsewhere.server(world))
         await world.start_house()
         await world.until(lambda: world.house.ari.is_connected, "the connection")
         await world.start_phones(elsewhere.sip_port)
         await world.sign_in()
         await world.order("demo")
+        stays, ends, answers = [await world.call_of(one.lines[0].number) for one in people[:3]]
+        await world.network.answer(ends.number)
         for place, state in ((0, "connected"), (1, "connected"), (2, "ringing")):
             await world.attempt("demo", place, state=state)
-        stays, ends, answers = [await world.call_of(one.lines[0].number) for one in people[:3]]
+        joined_at = world.attempts("demo")[1]["connected_at"]
+        await world.until(lambda: time.time() > joined_at + 3.0, "the second conversation to be heard")
 
         await elsewhere.relay.down()
         await world.until(lambda: not world.house.ari.is_connected, "the loss to be seen")
         # Meanwhile one conversation ends, and one person answers.
-        await world.until(
-            lambda: {stays.number} == {call.number for call in world.network.calls() if not call.ended_at},
-            "the others to be over",
-            30,
-        )
+        await world.network.hang_up(ends.number)
+        await world.network.answer(answers.number)
+        await world.network.hang_up(answers.number)
         assert world.phone("101").is_on_line
         await elsewhere.relay.up()
         await world.until(lambda: world.house.ari.is_connected, "the connection again")
@@ -213,21 +215,19 @@ async def test_conversations_do_not_notice_that_the_event_socket_was_cut(tmp_pat
         heard, _ = hear_recording(world.recording(world.attempts()[2]["attempt"]))
         assert heard.mark_hz in (answers.mark_hz, None)
         assert (await world.health())["originating"]
-    await elsewhere.relay.down()
 
 
 async def test_with_a_full_disk_nothing_is_dialed_and_conversations_go_on(tmp_path, asterisk_install):
-    people = [person(does("talks", talk_ms=2500)), person(STAYS), person(TALKS), person(TALKS)]
+    people = [person(does("on_cue")), person(STAYS), person(TALKS), person(TALKS)]
     async with World(tmp_path, work=[(campaign(), people)], seats=[seat("101"), seat("102")]) as world:
         await world.sign_in()
         await world.order("demo")
+        await world.network.answer(people[0].lines[0].number)
         await world.attempt("demo", 0, state="connected")
         await world.attempt("demo", 1, state="connected")
         await world.house.journal.pretend_full()
         first, second = world.network.calls()
-        await world.until(
-            lambda: any(call.ended_at for call in world.network.calls()), "the first conversation to end"
-        )
+        await world.network.hang_up(people[0].lines[0].number)
         health = await world.until_health(lambda one: not one["journal_ok"], "the failure to be shown")
         assert any("journal" in reason for reason in health["why_not"])
         await world.until(
@@ -298,10 +298,10 @@ async def test_an_asterisk_that_dies_is_started_again(tmp_path, asterisk_install
         assert server is not None
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
-        over = await world.attempt("demo", 0, state="ended", within_s=30)
+        over = await world.attempt("demo", 0, state="ended", within_s=2 * PATIENCE_S)
         assert over["result"] == "talked"
-        await world.agent_is("101", "signed_out", 30)
-        await world.until(lambda: world.house.ari.is_connected, "Asterisk again", 30)
+        await world.agent_is("101", "signed_out", 2 * PATIENCE_S)
+        await world.until(lambda: world.house.ari.is_connected, "Asterisk again", 2 * PATIENCE_S)
         await world.phone("101").register()
         await world.sign_in()
         await world.attempt("demo", 1, result="talked")

@@ -2,7 +2,9 @@
 
 Everything is real but the people: Asterisk, Valkey, SIP and sound over loopback. Ports are chosen free,
 so that worlds stand beside each other. Nothing here sleeps to wait for something: :func:`until` looks
-again and again, for a bounded time.
+again and again, for a bounded time. The bounds are wide, for a machine that has much else to do: only what fails
+takes so long. What a test must do while a person rings or talks is not raced against their clock: they are
+``on_cue`` (:class:`dialer.lab.day.Behaviour`), and the test says when they answer and hang up.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any, Literal, Self
 import aiohttp
 import msgspec
 
+from dialer.core.conduct import LastWord
 from dialer.core.ids import AgentId, CampaignId, TrunkId
 from dialer.core.values import AgentCard, Campaign, Result, RetryRule, Trunk
 from dialer.engine.house import House
@@ -38,6 +41,8 @@ MEDIA_PORTS = range(25000, 27900)
 RTP_PORTS = range(20000, 24600)
 HTTP_PORTS = range(17000, 17900)
 RTP_COUNT = 200
+PATIENCE_S = 45.0
+"""What ought to happen in a moment has happened by then, however slow the machine."""
 
 
 class Spans(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +74,7 @@ QUICK_RETRY = {
 
 
 async def until(
-    is_so: Callable[[], Any], what: str, within_s: float = 15.0, check: Callable[[], None] | None = None
+    is_so: Callable[[], Any], what: str, within_s: float = PATIENCE_S, check: Callable[[], None] | None = None
 ) -> Any:
     """Wait until *is_so*, and return what it said; AssertionError names *what* after *within_s*."""
     deadline = time.monotonic() + within_s
@@ -122,17 +127,18 @@ def person(*lines: Reaction | Sequence[Reaction], voice: int = 0) -> Person:
 
 
 def campaign(name: str = "demo", **changes: Any) -> Campaign:
-    """A campaign in a hurry."""
+    """A campaign in a hurry, but for what would end a call on a machine that is slow for a moment."""
     made = Campaign(
         id=CampaignId(name),
         lists=(name,),
         trunk=TRUNK.id,
         caller_id="+74950000000",
-        ring_s=4.0,
-        wait_s=2.0,
+        ring_s=12.0,
+        wait_s=6.0,
         wrap_up_s=0.3,
         ring_agent="at_answer",
-        agent_ring_s=4.0,
+        agent_ring_s=10.0,
+        last_word=LastWord(offers=()),
         retry=QUICK_RETRY,
     )
     return msgspec.structs.replace(made, **changes)
@@ -296,10 +302,10 @@ class World:
                 if task.done() and not task.cancelled():
                     task.result()
 
-    async def until(self, is_so: Callable[[], Any], what: str, within_s: float = 15.0) -> Any:
+    async def until(self, is_so: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
         return await until(is_so, what, within_s, self.check)
 
-    async def no_timers(self, within_s: float = 5.0) -> None:
+    async def no_timers(self, within_s: float = PATIENCE_S) -> None:
         """Wait until Redis holds no timer: it is told a little later."""
         async with asyncio.timeout(within_s):
             while await self.house.timers.waiting() != 0:
@@ -322,7 +328,7 @@ class World:
     async def health(self) -> dict[str, Any]:
         return await self.ask("GET", "health")
 
-    async def in_charge(self, within_s: float = 30.0) -> None:
+    async def in_charge(self, within_s: float = 2 * PATIENCE_S) -> None:
         """Wait until an engine answers on the socket and has its Asterisk."""
         deadline = time.monotonic() + within_s
         while True:
@@ -333,7 +339,7 @@ class World:
             await asyncio.sleep(0.05)
 
     async def until_health(
-        self, is_so: Callable[[dict[str, Any]], Any], what: str, within_s: float = 15.0
+        self, is_so: Callable[[dict[str, Any]], Any], what: str, within_s: float = PATIENCE_S
     ) -> dict[str, Any]:
         """The engine's health, once it *is_so*."""
         deadline = time.monotonic() + within_s
@@ -350,7 +356,7 @@ class World:
         """The agent as the journal has them."""
         return self.rows("SELECT * FROM agents WHERE phone = ?", extension)[0]
 
-    async def agent_is(self, extension: str, state: str, within_s: float = 15.0) -> dict[str, Any]:
+    async def agent_is(self, extension: str, state: str, within_s: float = PATIENCE_S) -> dict[str, Any]:
         def found() -> dict[str, Any] | None:
             agent = self.agent(extension)
             return agent if agent["state"] == state else None
@@ -380,7 +386,7 @@ class World:
         )
 
     async def attempt(
-        self, name: str, place: int = 0, within_s: float = 15.0, **wanted: Any
+        self, name: str, place: int = 0, within_s: float = PATIENCE_S, **wanted: Any
     ) -> dict[str, Any]:
         """The campaign's attempt number *place*, once its columns are as *wanted*."""
 
@@ -401,7 +407,7 @@ class World:
     def state(self, name: str) -> str:
         return str(self.rows("SELECT state FROM campaigns WHERE id = ?", name)[0]["state"])
 
-    async def finished(self, name: str, within_s: float = 90.0) -> None:
+    async def finished(self, name: str, within_s: float = 120.0) -> None:
         """Wait until the campaign is finished and its recordings are ready."""
         await self.until(lambda: self.state(name) == "finished", f"the end of {name}", within_s)
         await self.house.finish_recordings()
@@ -432,7 +438,7 @@ class World:
         text = await self.house.asterisk.run_cli("core show channels concise")
         return [line for line in text.splitlines() if "!" in line]
 
-    async def wait(self, work: Awaitable[Any], within_s: float = 20.0) -> Any:
+    async def wait(self, work: Awaitable[Any], within_s: float = PATIENCE_S) -> Any:
         return await asyncio.wait_for(work, within_s)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SLEEP_S = 10.0
 FULL_S = 4.0
 LEAVE_S = 60.0
+SOON_S = 60.0
+"""What a fault leads to has happened by then, however slow the machine."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +48,6 @@ def _any(*results: Result) -> frozenset[Result]:
     return frozenset(results)
 
 
-GOOD = {"deserted": _any(Result.ABANDONED)}
-"""What becomes of the first call of each step when nothing is broken, if it is no conversation."""
 TALKED = _any(Result.TALKED)
 
 
@@ -60,9 +60,9 @@ async def _redis_killed(centre: Centre) -> None:
     assert centre.redis.pid is not None
     os.kill(centre.redis.pid, signal.SIGKILL)
     centre.let_go()
-    await centre.until_health(lambda one: not one["timers_ok"], "the loss of Redis to be seen", 15)
+    await centre.until_health(lambda one: not one["timers_ok"], "the loss of Redis to be seen", SOON_S)
     await centre.redis.start()
-    await centre.until_health(lambda one: one["timers_ok"], "Redis again", 15)
+    await centre.until_health(lambda one: one["timers_ok"], "Redis again", SOON_S)
 
 
 async def _redis_wiped(centre: Centre) -> None:
@@ -74,7 +74,7 @@ async def _redis_restarted(centre: Centre) -> None:
     centre.let_go()
     await centre.redis.stop()
     await centre.redis.start()
-    await centre.until_health(lambda one: one["timers_ok"], "Redis again", 15)
+    await centre.until_health(lambda one: one["timers_ok"], "Redis again", SOON_S)
 
 
 async def _asterisk_restarted(centre: Centre) -> None:
@@ -82,9 +82,11 @@ async def _asterisk_restarted(centre: Centre) -> None:
     os.kill(centre.asterisk.pid, signal.SIGKILL)
     await centre.asterisk.wait()
     centre.let_go()
-    await centre.until_health(lambda one: not one["pbx_connected"], "the loss of Asterisk to be seen", 15)
+    await centre.until_health(lambda one: not one["pbx_connected"], "the loss of Asterisk to be seen", SOON_S)
     await centre.asterisk.start()
-    await centre.until_health(lambda one: one["pbx_connected"] and one["originating"], "Asterisk again", 30)
+    await centre.until_health(
+        lambda one: one["pbx_connected"] and one["originating"], "Asterisk again", SOON_S
+    )
     await centre.sign_in_again()
 
 
@@ -97,7 +99,7 @@ async def _socket_cut(centre: Centre) -> None:
 async def _socket_stalled(centre: Centre) -> None:
     centre.wire.stall()
     centre.let_go()
-    await centre.until_health(lambda one: not one["pbx_connected"], "the deaf socket to be seen", 20)
+    await centre.until_health(lambda one: not one["pbx_connected"], "the deaf socket to be seen", SOON_S)
     await _connected_again(centre)
 
 
@@ -108,7 +110,7 @@ async def _socket_closed(centre: Centre) -> None:
 
 
 async def _connected_again(centre: Centre) -> None:
-    await centre.until_health(lambda one: one["pbx_connected"] and one["originating"], "events again", 15)
+    await centre.until_health(lambda one: one["pbx_connected"] and one["originating"], "events again", SOON_S)
 
 
 async def _end_lost(centre: Centre) -> None:
@@ -132,7 +134,7 @@ async def _engine_stopped(centre: Centre) -> None:
 async def _disk_full(centre: Centre) -> None:
     await _fill_the_disk(centre)
     centre.signal_engine(signal.SIGUSR2)
-    await centre.until_health(lambda one: one["journal_ok"], "the journal to work again", 15)
+    await centre.until_health(lambda one: one["journal_ok"], "the journal to work again", SOON_S)
 
 
 async def _disk_full_and_killed(centre: Centre) -> None:
@@ -153,7 +155,7 @@ async def _told_to_leave(centre: Centre) -> None:
 async def _fill_the_disk(centre: Centre) -> None:
     centre.signal_engine(signal.SIGUSR2)
     centre.let_go()
-    await centre.until_health(lambda one: not one["journal_ok"], "the full disk to be seen", 15)
+    await centre.until_health(lambda one: not one["journal_ok"], "the full disk to be seen", SOON_S)
     await _pass(FULL_S)
 
 
@@ -209,6 +211,10 @@ FAULTS = (
             "rung": _CUT_OFF,
             "reserved": _CUT_OFF,
             "joining": TALKED | _CUT_OFF,
+            "lastword": _CUT_OFF,
+            "returned": _CUT_OFF,
+            "announcing": _any(Result.ANNOUNCED) | _LOST,
+            "machine": _any(Result.MACHINE) | _LOST,
         },
     ),
     Fault(name="socket-cut", title="event socket reset", strike=_socket_cut),

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 BOUNDED: dict[str, tuple[str, ...]] = {
-    "engine-killed": ("sent", "answered", "unsaved"),
+    "engine-killed": ("sent", "lastword", "returned"),
     "redis-killed": ("ringing", "wrapup"),
     "redis-wiped": ("deserted",),
     "redis-restarted": ("rung",),
     "asterisk-restarted": ("saved", "connected"),
-    "socket-cut": ("ringing", "joining"),
+    "socket-cut": ("announcing", "joining"),
     "socket-stalled": ("reserved", "hungup"),
     "socket-closed": ("sent", "connected"),
     "end-lost": ("hungup",),
     "machine-slept": ("joining", "wrapup"),
     "engine-stopped": ("saved", "reserved"),
-    "disk-full": ("connected", "hungup"),
+    "disk-full": ("connected", "lastword"),
     "disk-full-killed": ("rung", "unsaved"),
-    "sigterm": ("answered", "connected"),
+    "sigterm": ("answered", "machine"),
 }
 """By fault: the steps at which it is struck."""

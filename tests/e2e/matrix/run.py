@@ -60,7 +60,8 @@ async def run_column(
     try:
         for tries_left in reversed(range(TRIES)):
             try:
-                return await _run(folder / str(tries_left), install, fault, tuple(steps), spans)
+                tries = TRIES - 1 - tries_left
+                return await _run(folder / str(tries), install, fault, tuple(steps), spans, tries)
             except NotThere:
                 if not tries_left:
                     raise
@@ -70,11 +71,11 @@ async def run_column(
 
 
 async def _run(
-    folder: Path, install: AsteriskInstall, fault: Fault, steps: tuple[Step, ...], spans: Spans
+    folder: Path, install: AsteriskInstall, fault: Fault, steps: tuple[Step, ...], spans: Spans, tries: int
 ) -> Column:
     began = time.monotonic()
     folder.mkdir(parents=True)
-    async with Centre(folder, install, steps=steps, spans=spans) as centre:
+    async with Centre(folder, install, steps=steps, spans=spans, tries=tries) as centre:
         centre.in_charge_s = None
         await centre.bring_to_steps()
         centre.struck_at = time.time()

@@ -2,7 +2,7 @@
 own step and held there.
 
 *point* names the failpoint (:mod:`tests.e2e.matrix.engine`) that holds the call; the other steps last by
-themselves: the person rings for long, or talks until the operator ends the call. *is_late*: begun when
+themselves: the person rings for long, or talks until the operator ends the call. *begun* late: when
 the others are at their steps, for it lasts no longer than a moment, or holds the whole engine.
 
 The person's first call meets *first*; any later one is answered, and talked through.
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from dialer.core.values import CallState
-from dialer.lab.day import Reaction
-from tests.e2e.world import does
+from dialer.core.conduct import Announcement, Choice, LastWord, Machines, Prompt
+from dialer.core.values import CallState, Result, RetryRule
+from dialer.lab.day import Behaviour, Reaction
+from tests.e2e.world import QUICK_RETRY, does
 
 if TYPE_CHECKING:
     from tests.e2e.matrix.centre import Centre
@@ -29,6 +30,30 @@ PICK_UP_MS = 7000
 """How long the rung operator's phone rings."""
 WAIT_S = 6.0
 """How long a person waits for whom nobody comes."""
+PRESS_MS = 16_000
+"""So long after the answer who is spoken to presses a key: when the others are at their steps."""
+WHO = LastWord(who=Prompt(text="This is the laboratory. You were called by its robots, to see what they do."))
+MESSAGE = Announcement(
+    message=Prompt(
+        text="This is the laboratory. Your appointment is tomorrow at ten. Press one to confirm it."
+    ),
+    keys={"1": "confirm", "9": "refuse"},
+)
+MACHINES = Machines(
+    detect=True, action="message", message=Prompt(text="This is the laboratory. We call again.")
+)
+ONCE = RetryRule(attempts=1, again_s=None)
+
+
+RINGS_MS_MOST = 20_000
+"""Nobody rings longer than campaigns let it ring."""
+
+
+def stretched(one: Reaction, tries: int) -> Reaction:
+    """The same, but longer the ringing of who is to ring until the fault, where *tries* were too slow for that."""
+    if one.ring_ms < RINGS_MS:
+        return one
+    return msgspec.structs.replace(one, ring_ms=min(RINGS_MS_MOST, one.ring_ms * (1 + tries)))
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +72,19 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """The operator pauses as soon as the call is placed."""
     is_served_after: bool = True
     """An operator who was paused is ready again when the fault is over."""
-    is_late: bool = False
+    begun: Literal["early", "", "late"] = ""
+    """Before the others, for it takes long to come to this step; or when they are at theirs."""
+    good: frozenset[Result] = frozenset({Result.TALKED})
+    """What becomes of the first call when nothing is broken."""
+    chooses: Choice | None = None
+    """By a key that the person presses, at this step or after it."""
+    is_spoken_to: bool = False
+    """By the dialplan, or by its music: never is there silence for long until an operator is there."""
 
     @property
     def keeps_talking(self) -> bool:
         """Whether the person leaves the ending to the operator."""
-        return self.first.behaviour == "waits"
+        return self.first.behaviour in (Behaviour.WAITS, Behaviour.PRESSES_1) and Result.TALKED in self.good
 
 
 def _saved(centre: Centre, step: Step) -> bool:
@@ -88,6 +120,20 @@ def _waits(centre: Centre, step: Step) -> bool:
     return _is(CallState.ANSWERED)(centre, step) and centre.attempts(step)[0]["agent"] is None
 
 
+def _with_the_dialplan(ending: str) -> Callable[[Centre, Step], bool]:
+    def is_there(centre: Centre, step: Step) -> bool:
+        if not _is(CallState.ENDING)(centre, step):
+            return False
+        (attempt,), (call, *_) = centre.attempts(step), centre.calls(step)
+        return attempt["ending"] == ending and call.ended_at is None and not call.keys
+
+    return is_there
+
+
+def _returned(centre: Centre, step: Step) -> bool:
+    return _waits(centre, step) and centre.attempts(step)[0]["choice"] == "wait"
+
+
 def _rung(centre: Centre, step: Step) -> bool:
     rung = [call for call in centre.phone(step).calls if call.kind == "rung"]
     return _is(CallState.ANSWERED)(centre, step) and len(rung) == 1 and rung[0].up_at is None
@@ -104,7 +150,7 @@ STEPS = (
         first=does("talks", ring_ms=300, talk_ms=1500),
         point="before_originate",
         rules={"ring_s": 12.0},
-        is_late=True,
+        begun="late",
         is_there=_saved,
     ),
     Step(
@@ -135,7 +181,8 @@ STEPS = (
         rules={"wait_s": WAIT_S},
         is_paused=True,
         is_served_after=False,
-        is_late=True,
+        begun="late",
+        good=frozenset({Result.ABANDONED}),
         is_there=_waits,
     ),
     Step(
@@ -152,7 +199,7 @@ STEPS = (
         title="operator reserved, join not sent",
         first=does("waits", ring_ms=300),
         point="before_join",
-        is_late=True,
+        begun="late",
         is_there=_held(CallState.CONNECTING),
     ),
     Step(
@@ -160,7 +207,7 @@ STEPS = (
         title="join sent, not confirmed",
         first=does("waits", ring_ms=300),
         point="joined",
-        is_late=True,
+        begun="late",
         is_there=_held(CallState.CONNECTING),
     ),
     Step(
@@ -181,7 +228,7 @@ STEPS = (
         title="hung up, not saved yet",
         first=does("talks", ring_ms=300, talk_ms=1600),
         point="save_of_the_end",
-        is_late=True,
+        begun="late",
         is_there=_held(CallState.CONNECTED, is_over=True),
     ),
     Step(
@@ -190,6 +237,47 @@ STEPS = (
         first=does("talks", ring_ms=300, talk_ms=1500),
         rules={"wrap_up_s": 12.0},
         is_there=_wraps_up,
+    ),
+    Step(
+        name="lastword",
+        title="in the last word, a choice to come",
+        first=does("presses_2", ring_ms=1000, talk_ms=PRESS_MS),
+        rules={"wait_s": 1.0, "last_word": WHO},
+        is_paused=True,
+        is_served_after=False,
+        good=frozenset({Result.ABANDONED}),
+        chooses="refuse",
+        is_spoken_to=True,
+        is_there=_with_the_dialplan("no_agent"),
+    ),
+    Step(
+        name="returned",
+        title="chose to wait after the last word",
+        first=does("presses_1", ring_ms=1000, talk_ms=4000),
+        rules={"wait_s": 1.0, "last_word": WHO, "hold_s": 90.0},
+        begun="early",
+        is_paused=True,
+        chooses="wait",
+        is_spoken_to=True,
+        is_there=_returned,
+    ),
+    Step(
+        name="announcing",
+        title="an announcement is played, a choice to come",
+        first=does("presses_1", ring_ms=1000, talk_ms=PRESS_MS),
+        rules={"mode": "announcement", "announcement": MESSAGE},
+        good=frozenset({Result.ANNOUNCED}),
+        chooses="confirm",
+        is_spoken_to=True,
+        is_there=_with_the_dialplan("announcement"),
+    ),
+    Step(
+        name="machine",
+        title="a machine is to get a message",
+        first=does("talks", ring_ms=300, talk_ms=PRESS_MS),
+        rules={"machines": MACHINES, "retry": {**QUICK_RETRY, Result.MACHINE: ONCE}},
+        good=frozenset({Result.MACHINE}),
+        is_there=_with_the_dialplan("machine"),
     ),
 )
 BY_NAME = {step.name: step for step in STEPS}

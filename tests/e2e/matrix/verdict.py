@@ -18,12 +18,13 @@ from typing import Any
 
 import redis.asyncio
 
+from dialer.core.results import DEFAULT_RETRY
 from dialer.core.values import Result
 from dialer.lab.network import NetworkCall
 from dialer.lab.voice import RATE_HZ, Heard, hear
 from dialer.timers import keys
 from tests.e2e.matrix.centre import Centre
-from tests.e2e.matrix.faults import GOOD, TALKED, Fault
+from tests.e2e.matrix.faults import Fault
 from tests.e2e.matrix.steps import Step
 from tests.e2e.world import QUICK_RETRY
 
@@ -37,8 +38,12 @@ FAILED_REST_S = 60.0
 """After a fault of ours a contact rests so long."""
 HEAR_S = 1.5
 """So much of the beginning and of the end of a recording is listened to."""
+SILENCE_S = 6.5
+"""Five seconds to press a key, and what it takes to speak again."""
+AUDIBLE_RMS = 40.0
 UNWRITTEN_S = 1.0
 """An Asterisk that is killed takes so much of a recording with it that was not on the disk yet."""
+RETRY = {**DEFAULT_RETRY, **QUICK_RETRY}
 Row = dict[str, Any]
 
 
@@ -55,6 +60,8 @@ async def judge(centre: Centre, fault: Fault) -> dict[str, list[str]]:
         found += _conversations(centre, fault, step)
         found += _recordings(centre, fault, step)
         found += _reports(centre, step)
+        found += _choices(centre, fault, step)
+        found += _silences(centre, fault, step)
         found += _left_alive(centre, step, channels, health, timers)
         found += _operator(centre, fault, step, {one["id"] for one in channels}, joined)
         found += _contact(centre, step, timers)
@@ -90,10 +97,12 @@ def _calls_and_results(centre: Centre, fault: Fault, step: Step) -> Iterator[str
         if mine is None:
             if result not in (Result.LOST, Result.FAILED):
                 yield f"attempt {attempt['ordinal']} is {result}, but the network was never called"
-        elif result not in _true_results(centre, fault, mine) and result is not None:
+        elif result not in _true_results(centre, fault, step, mine) and result is not None:
             yield f"attempt {attempt['ordinal']} is {result}, but the network saw {_saw(mine)}"
     if attempts:
-        allowed = {**GOOD, **fault.results}.get(step.name, TALKED)
+        allowed = fault.results.get(step.name, step.good)
+        if fault.kills_engine and pairs[0][1] is not None and _was_alone(centre, pairs[0][1]):
+            allowed |= {Result.ABANDONED, Result.HUNG_UP, Result.LOST}
         if attempts[0]["result"] not in allowed:
             yield f"the first attempt is {attempts[0]['result']}, and should be {' or '.join(sorted(allowed))}"
 
@@ -111,12 +120,18 @@ def _pairs(attempts: list[Row], calls: list[NetworkCall]) -> list[tuple[Row, Net
     return pairs
 
 
-def _true_results(centre: Centre, fault: Fault, call: NetworkCall) -> frozenset[Result]:
+def _true_results(centre: Centre, fault: Fault, step: Step, call: NetworkCall) -> frozenset[Result]:
+    results = call.results if call.answered_at is None or call.step > 1 else call.results | step.good
     if fault.kills_calls and call.invited_at < centre.struck_at:
-        return frozenset({Result.LOST, Result.TALKED, Result.ABANDONED})
+        return frozenset({Result.LOST, Result.TALKED, Result.ABANDONED}) | step.good
     if fault.is_deaf and call.answered_at is not None and call.ended_at is not None:
-        return call.results | {Result.LOST}  # nobody was told of the answer
-    return call.results
+        return results | {Result.LOST}  # nobody was told of the answer
+    return results
+
+
+def _was_alone(centre: Centre, call: NetworkCall) -> bool:
+    """Whether the person answered when there was no engine: the next one was so slow to come."""
+    return call.answered_at is not None and centre.struck_at <= call.answered_at <= centre.in_charge_at
 
 
 def _saw(call: NetworkCall) -> str:
@@ -215,6 +230,61 @@ def _hear(path: Path) -> tuple[float, tuple[Heard, Heard], tuple[Heard, Heard]]:
     return length_s, (hear(first[0::2]), hear(first[1::2])), (hear(last[0::2]), hear(last[1::2]))
 
 
+# -- what people are told, and what they choose ------------------------------------------------
+
+
+def _choices(centre: Centre, fault: Fault, step: Step) -> Iterator[str]:
+    """What was chosen stands, and has been done."""
+    attempts, calls = centre.attempts(step), centre.calls(step)
+    if step.chooses is None or not attempts or not calls:
+        return
+    if not calls[0].keys:
+        if not fault.kills_calls:
+            yield "the person pressed no key"
+        return
+    if fault.kills_calls and step.name != "returned":
+        return  # pressed on a line that was dead
+    if attempts[0]["choice"] != step.chooses:
+        yield f"the person chose {step.chooses}, the journal says {attempts[0]['choice']}"
+    if step.chooses == "refuse":
+        number = calls[0].number
+        if not centre.world.rows("SELECT 1 FROM do_not_call WHERE number = ? AND source = 'ivr'", number):
+            yield "the person wants no more calls, and is not on the do-not-call list"
+    for note in (centre.world.home / "run" / "choices").glob("*.json"):
+        if note.stem == attempts[0]["attempt"]:
+            yield f"the note {note.name} was not cleared away"
+
+
+def _silences(centre: Centre, fault: Fault, step: Step) -> Iterator[str]:
+    """From the answer until an operator is there, or until the call ends."""
+    attempts, calls = centre.attempts(step), centre.calls(step)
+    if not step.is_spoken_to or fault.kills_calls or centre.starved_s > SOUND_S or not attempts or not calls:
+        return
+    first, call = attempts[0], calls[0]
+    rows = centre.world.rows("SELECT path FROM recordings WHERE attempt = ?", first["attempt"])
+    if call.answered_at is None or call.ended_at is None or not rows or not rows[0]["path"]:
+        return
+    until = first["connected_at"] if first["connected_at"] is not None else call.ended_at
+    longest = _longest_silence(centre.world.recording(first["attempt"]), until - call.answered_at)
+    if longest > SILENCE_S + fault.sleeps_s:
+        yield f"the person heard nothing for {longest:.1f} s"
+
+
+def _longest_silence(path: Path, length_s: float) -> float:
+    """Of what the person heard in so much of a recording."""
+    with wave.open(str(path), "rb") as file:
+        samples = array("h", file.readframes(int(length_s * RATE_HZ)))
+    if sys.byteorder == "big":
+        samples.byteswap()
+    heard, step = samples[1::2], RATE_HZ // 10
+    longest = present = 0
+    for begin in range(0, len(heard) - step + 1, step):
+        is_quiet = sum(sample * sample for sample in heard[begin : begin + step]) < AUDIBLE_RMS**2 * step
+        present = present + 1 if is_quiet else 0
+        longest = max(longest, present)
+    return longest * step / RATE_HZ
+
+
 # -- journal and reports ----------------------------------------------------------------------
 
 
@@ -298,9 +368,7 @@ def _contact(centre: Centre, step: Step, timers: dict[str, float]) -> Iterator[s
         if lead["finished"] != "talked":
             yield f"the contact was reached, but is not finished: due {lead['due']}"
     elif lead["finished"] is None:
-        again_s = (
-            FAILED_REST_S if last["result"] == Result.FAILED else QUICK_RETRY[Result(last["result"])].again_s
-        )
+        again_s = FAILED_REST_S if last["result"] == Result.FAILED else RETRY[Result(last["result"])].again_s
         assert again_s is not None
         if lead["due"] is None or abs(lead["due"] - last["ended_at"] - again_s) > CLOCKS_S:
             yield f"the contact is due at {lead['due']}, and should be {again_s:g} s after {last['ended_at']}"
@@ -309,7 +377,7 @@ def _contact(centre: Centre, step: Step, timers: dict[str, float]) -> Iterator[s
         elif f"lead:{lead['id']}" not in timers:
             yield "the contact is to be called again, and no timer is set"
     for before, after in pairwise(attempts):
-        rule = QUICK_RETRY.get(Result(before["result"])) if before["result"] else None
+        rule = RETRY.get(Result(before["result"])) if before["result"] else None
         if before["result"] == Result.TALKED:
             yield f"the contact was spoken to, and called again ({len(attempts)} attempts)"
         elif rule is not None and rule.again_s is not None:

@@ -40,6 +40,11 @@ _CALL_FACTS: dict[type, dict[str, Any]] = {
     ev.Connected: {"attempt": ATTEMPT, "bridge": LINE},
     ev.JoinRefused: {"attempt": ATTEMPT, "bridge": LINE, "reason": "no"},
     calls.EndAsked: {"why": "operator"},
+    ev.MachineAnswered: {"attempt": ATTEMPT},
+    ev.AnnouncementBegan: {"attempt": ATTEMPT},
+    ev.ContactReturned: {"attempt": ATTEMPT},
+    ev.ContactChose: {"attempt": ATTEMPT, "choice": "refuse"},
+    ev.AnswerFound: {"attempt": ATTEMPT, "answered_at": AT - 5},
     ev.ContactHungUp: {"attempt": ATTEMPT, "cause": 16},
 }
 PAUSE_S_MAX = 3600.0
