@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from click.testing import Result
@@ -42,7 +42,14 @@ def noted(home: Path, dialer: Dialer) -> Dialer:
     (home / "campaigns" / "second.toml").write_text(second)
     dialer("campaign", "apply", str(home / "campaigns" / "second.toml"))
     with closing(open_writer(home / "journal.sqlite3")) as connection, transaction(connection):
-        few = {"operators": 12, "idle": 2, "in_flight": 9, "waiting": 1, "risk": 0.021, "risk_max": 0.034}
+        few: dict[str, Any] = {
+            "operators": 12,
+            "idle": 2,
+            "in_flight": 9,
+            "waiting": 1,
+            "risk": 0.021,
+            "risk_max": 0.034,
+        }
         write(
             connection,
             [],

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from dialer.office import drawing
+from dialer.office import drawing, panels
 from dialer.office.drawing import AgentLine, Board, CampaignLine, Health
 from dialer.office.pacingpanel import PacingLine
 
@@ -155,7 +155,8 @@ def test_abandonment_is_coloured_by_its_height(share: float, color: str) -> None
 
 def paced(count: int = 1, **changes: object) -> Board:
     """A board of *count* predictive campaigns, and one progressive one before them."""
-    figures = {"operators": 12, "idle": 2, "in_flight": 9, "waiting": 1, "risk": 0.021, "risk_max": 0.034}
+    figures: dict[str, float | None] = {"operators": 12, "idle": 2, "in_flight": 9, "waiting": 1}
+    figures |= {"risk": 0.021, "risk_max": 0.034}
     pacing = PacingLine(at=AT - 3, limit="risk", figures=figures, answered=1000, abandoned=19, high=0.031)
     pacing = msgspec.structs.replace(pacing, **changes)
     ahead = [
@@ -230,4 +231,4 @@ def test_the_picture_is_an_svg_that_needs_nothing_else() -> None:
     [(-3, "0:00"), (7.9, "0:07"), (750, "12:30"), (3723, "1:02:03"), (360_000, "100:00:00")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert drawing.duration(seconds) == text
+    assert panels.duration(seconds) == text

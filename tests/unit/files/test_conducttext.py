@@ -48,7 +48,7 @@ def campaigns(draw: st.DrawFn) -> Campaign:
     return Campaign(
         id=CampaignId("c"),
         trunk=TrunkId("t"),
-        mode=draw(st.sampled_from(modes)),  # type: ignore[arg-type]
+        mode=draw(st.sampled_from(modes)),
         pacing=Pacing(
             abandonment=Abandonment(
                 share=share,
@@ -65,7 +65,7 @@ def campaigns(draw: st.DrawFn) -> Campaign:
         last_word=LastWord(
             language=draw(st.sampled_from(["ru", "en", "zh"])),
             who=draw(PROMPTS),
-            offers=draw(st.sampled_from(OFFERS)),  # type: ignore[arg-type]
+            offers=draw(st.sampled_from(OFFERS)),
             later_max=draw(st.integers(1, 9)),
         ),
         machines=machines,
