@@ -187,6 +187,11 @@ async def test_conversations_do_not_notice_that_the_event_socket_was_cut(tmp_pat
         # Meanwhile one conversation ends, and one person answers.
         await world.network.hang_up(ends.number)
         await world.network.answer(answers.number)
+        sound = f"*/{world.attempts()[2]['attempt']}.raw"
+        await world.until(
+            lambda: any(one.stat().st_size > 32_000 for one in (world.home / "recordings").glob(sound)),
+            "a second of the person to be recorded",
+        )
         await world.network.hang_up(answers.number)
         assert world.phone("101").is_on_line
         await elsewhere.relay.up()
@@ -195,7 +200,10 @@ async def test_conversations_do_not_notice_that_the_event_socket_was_cut(tmp_pat
         over = await world.attempt("demo", 1, state="ended")
         assert over["result"] == "talked"
         missed = await world.attempt("demo", 2, state="ended")
-        assert missed["result"] in ("lost", "abandoned")
+        assert (
+            missed["result"] == "abandoned"
+        )  # nobody heard them, but the recording proves that they answered
+        assert missed["abandoned_at"] is not None
         lasting = await world.attempt("demo", 0, state="connected")
         assert lasting["agent"] is not None
         extension = lasting["agent"].removeprefix("op")

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import math
 
-STOCK = (3.4, 1.1, 0.15)
-"""B*, and by how much it grows until there are so many answers a second: then they are abandoned in clusters."""
+STOCK = (3.4, 1.1, 0.15, 2.5)
+"""B*, and by how much it grows until there are so many answers a second, and until there is one: calls are abandoned in clusters."""
 LAST = 1.5
 """With less than this left θ falls faster: by a factor of e for each call."""
 BASE = 0.4
@@ -84,8 +84,9 @@ class Budget:
     @property
     def stock(self) -> float:
         """B*."""
-        least, more, flow = STOCK
-        return (1.5 if self.is_held_back else least + more * min(1.0, self.flow / flow)) + self.ahead
+        least, more, some, much = STOCK
+        needed = least + more * min(1.0, self.flow / some) + much * min(1.0, self.flow)
+        return (1.5 if self.is_held_back else needed) + self.ahead
 
     @property
     def softness(self) -> float:

@@ -9,7 +9,6 @@ and the names of its figures: ``docs/pacing.md``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from dialer.core.pacing import facts as f
@@ -22,7 +21,8 @@ from dialer.core.pacing.tables import Kind
 from dialer.core.pacing.turn import Said, Turn
 
 SHORT_S = 60.0
-"""So long after operators left calls may be given up."""
+SHORT = 0.05
+"""When this part of the operators (at least one) has left within so long, more than came, calls may be given up."""
 CROSSING_S = 0.5
 """An answer within this time crosses our cancel."""
 SETUP_S = 10.0
@@ -45,7 +45,8 @@ class Pacer(Census):
         self._last: Decision | None = None
         self._last_rooms: tuple[Room, ...] = ()
         self._margin = 0.0
-        self._left_at = -math.inf
+        self._moved: list[tuple[float, int]] = []
+        """Operators who left (1) or came (-1) of late."""
         self.said: dict[str, Said] = {}
 
     # -- told -------------------------------------------------------------------------------
@@ -65,8 +66,10 @@ class Pacer(Census):
         self._counted.add(fact.campaign)
 
     def _on_presence(self, fact: f.AgentChanged) -> None:
-        if fact.presence == "away":
-            self._left_at = self.now
+        known = self.operators.get(fact.agent)
+        was_there = known is not None and known.presence != "away"
+        if was_there != (fact.presence != "away"):
+            self._moved.append((self.now, 1 if was_there else -1))
         super()._on_presence(fact)
 
     # -- asked ------------------------------------------------------------------------------
@@ -87,7 +90,7 @@ class Pacer(Census):
             self.kind(room.campaign)
         self.count()
         give_up: tuple[str, ...] = ()
-        if self.now - self._left_at < SHORT_S:
+        if self._moved and self._is_short():
             give_up = tuple(self._spare(rooms))
             self.count()
         turn = Turn(self, rooms)
@@ -98,6 +101,15 @@ class Pacer(Census):
         self._last_rooms = rooms
         self.relief = 0.0
         return decision
+
+    def _is_short(self) -> bool:
+        """Whether many operators have left of late."""
+        if not self.pools:
+            return True
+        since = self.now - SHORT_S
+        self._moved = [one for one in self._moved if one[0] >= since]
+        gone = sum(count for _, count in self._moved)
+        return gone >= max(1.0, SHORT * max([pool.operators for pool in self.pools], default=0))
 
     def budget(self, campaign: str) -> Budget:
         """What the campaign may risk, as of now."""

@@ -18,7 +18,7 @@ from dialer.core.pacing.evidence import lottery
 if TYPE_CHECKING:
     from dialer.core.pacing.pacer import Pacer
 
-CEILING = 0.3
+CEILING = 0.1
 """θ is not lowered for another's sake below this part of the target."""
 FEW_OPERATORS = 9
 """They are told how little a share says."""

@@ -151,7 +151,7 @@ async def test_what_the_team_may_gain_and_cannot_know(story: Story) -> None:
     await story.agent("09:00", AgentId("op1"), AgentState.PAUSED, "lunch")
     said = noted(story, **AHEAD)
     assert (
-        "10 operators work for the campaign, 2 of them signed in now. 10 operators were 61 % of their time"
+        "10 operators work for the campaign, 2 of them signed in now. 10 operators were 57 % of their time"
         in said
     )
     assert "Some 2200 people a day answer a team of 10." in said
