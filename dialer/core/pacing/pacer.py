@@ -90,7 +90,7 @@ class Pacer(Census):
             self.kind(room.campaign)
         self.count()
         give_up: tuple[str, ...] = ()
-        if self._moved and self._is_short():
+        if self._moved and self._is_short(rooms):
             give_up = tuple(self._spare(rooms))
             self.count()
         turn = Turn(self, rooms)
@@ -102,9 +102,9 @@ class Pacer(Census):
         self.relief = 0.0
         return decision
 
-    def _is_short(self) -> bool:
-        """Whether many operators have left of late."""
-        if not self.pools:
+    def _is_short(self, rooms: Sequence[Room]) -> bool:
+        """Whether many operators have left of late, or all of one of the campaigns, however short they were there."""
+        if not all(self.groups.of_campaign[room.campaign] for room in rooms):
             return True
         since = self.now - SHORT_S
         self._moved = [one for one in self._moved if one[0] >= since]
