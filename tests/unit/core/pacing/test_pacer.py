@@ -269,6 +269,18 @@ def test_calls_are_given_up_when_nobody_is_left() -> None:
     assert len(told.ask(after=6.0).give_up) >= 2
 
 
+def test_calls_are_given_up_though_the_operators_of_others_stay() -> None:
+    """They came and left within one minute, so no more left than came."""
+    told = Told(rules=OFF)
+    names = [f"op{number}" for number in range(12)]
+    told.agents("idle", "other", campaigns=("summer",))
+    told.agents("idle", *names, campaigns=("spring",))
+    for call in told.place(12):
+        told.tell(f.CallRang, call=call)
+    told.agents("away", *names, campaigns=("spring",))
+    assert len(told.ask(after=16.0).give_up) >= 2
+
+
 def test_nothing_is_given_up_while_operators_stay() -> None:
     day = play(hour(10, 10.0, rules=OFF))
     assert not any(step[2].give_up for step in day.steps if isinstance(step, tuple))
