@@ -273,6 +273,7 @@ def test_calls_are_given_up_though_the_operators_of_others_stay() -> None:
     """They came and left within one minute, so no more left than came."""
     told = Told(rules=OFF)
     names = [f"op{number}" for number in range(12)]
+    told.pacer.tell(f.CampaignSet(at=told.at, campaign="summer", rules=OFF))
     told.agents("idle", "other", campaigns=("summer",))
     told.agents("idle", *names, campaigns=("spring",))
     for call in told.place(12):
