@@ -83,6 +83,11 @@ class Machines(msgspec.Struct, frozen=True, kw_only=True):
     action: Literal["hang_up", "message"] = "hang_up"
     message: Prompt = Prompt()
 
+    @property
+    def listening_s(self) -> float:
+        """So long is listened to each call at most; 0 where nothing is detected."""
+        return self.listen_s if self.detect else 0.0
+
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign without operators (``mode = "announcement"``): *message* is played, and a key taken.

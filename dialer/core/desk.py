@@ -64,13 +64,9 @@ class TrunkDesk:
             return 0
         return max(0, self.trunk.channels_max - self.live)
 
-    def rate(self, at: float) -> int:
-        """How many calls may be placed at once by the trunk's calls per second."""
-        return int(self._saved(at) + 1e-9)
-
     def room(self, at: float) -> int:
-        """How many calls the trunk takes at this moment."""
-        return min(self.lines(at), self.rate(at))
+        """How many calls the trunk takes at this moment: as many as it has lines for, at its calls per second."""
+        return min(self.lines(at), int(self._saved(at) + 1e-9))
 
     def took(self, at: float) -> None:
         """A call was placed. Only a call that is really placed uses the rate."""

@@ -29,8 +29,7 @@ def room(floor: FloorState, desk: Desk, at: float) -> tuple[int, Limit]:
     if desk.hopper.owners:
         at_hand += sum(floor.is_idle_for(owner, desk.campaign.id) for owner in desk.hopper.owners)
     lines = min(desk.campaign.lines_max - len(desk.live), trunk.lines(at))
-    rate = trunk.rate(at)
-    most = max(0, min(at_hand, lines, rate))
+    most = max(0, min(at_hand, lines, trunk.room(at)))
     if at_hand <= most:
         return most, "no_contacts"
     return most, "lines" if lines <= most else "calls_per_second"
@@ -39,8 +38,10 @@ def room(floor: FloorState, desk: Desk, at: float) -> tuple[int, Limit]:
 def dial(floor: FloorState, desk: Desk, at: float, skills: progressive.Skills | None = None) -> bool:
     """Place a call to the next lead that may be dialed, counting on an operator of these *skills*, or (None) on nobody.
 
-    Returns whether there was one.
+    Returns whether there was one, and room for it: campaigns share trunks.
     """
+    if room(floor, desk, at)[0] <= 0:
+        return False
     campaign, trunk = desk.campaign, floor.trunks[desk.campaign.trunk]
     found = _next_lead(floor, desk, at)
     if found is None:
@@ -75,7 +76,7 @@ def dial(floor: FloorState, desk: Desk, at: float, skills: progressive.Skills | 
             kind=phone.kind,
             zones=phone.zones,
             message_times=campaign.announcement.times if campaign.mode == "announcement" else 0,
-            listen_s=campaign.machines.listen_s if campaign.machines.detect else 0.0,
+            listen_s=campaign.machines.listening_s,
         ),
     )
     if owner is not None:

@@ -48,7 +48,7 @@ def place(floor: FloorState, running: list[Desk], at: float) -> None:
     if by_mode["progressive"] and floor.idle:
         _place_progressive(floor, by_mode, at)
     for desk in by_mode["announcement"]:
-        while dialing.room(floor, desk, at)[0] > 0 and dialing.dial(floor, desk, at):
+        while dialing.dial(floor, desk, at):
             pass
 
 
@@ -97,10 +97,7 @@ def _place_predictive(floor: FloorState, desks: list[Desk], at: float) -> None:
             steps.call_step(floor, call.attempt, calls.EndAsked(at=at, why=_GIVEN_UP))
     left = {str(desk.campaign.id): desk for desk in desks}
     for name in decision.place:
-        wanted_by = left.get(name)
-        if wanted_by is None:
-            continue
-        if dialing.room(floor, wanted_by, at)[0] <= 0 or not dialing.dial(floor, wanted_by, at):
+        if name in left and not dialing.dial(floor, left[name], at):
             del left[name]
     for reason in decision.reasons:
         _note(floor, reason, at)
@@ -152,13 +149,13 @@ def _place_round(floor: FloorState, running: list[Desk], kept: list[CampaignId],
             for skills, count in ready.items()
             if not any(may_serve(skills, campaign) for campaign in kept)
         }
-    if not progressive.is_anyone_left(floor.unserved(), ready):
+    unserved = floor.unserved()
+    if not progressive.is_anyone_left(unserved, ready):
         return False
     rooms = {desk.campaign.id: dialing.room(floor, desk, at)[0] for desk in running}
     if not any(room > 0 for room in rooms.values()):
         return False
     turns = sorted(floor.desks.values(), key=lambda desk: (desk.campaign.priority, desk.last_dialed_at))
-    unserved = floor.unserved()
     demands = [
         progressive.Demand(
             desk.campaign.id,
@@ -170,10 +167,7 @@ def _place_round(floor: FloorState, running: list[Desk], kept: list[CampaignId],
         if desk.campaign.id in unserved or desk.campaign.id in rooms
     ]
     for campaign, skills in progressive.place(demands, ready):
-        desk = floor.desks[campaign]
-        if dialing.room(floor, desk, at)[0] <= 0:  # campaigns share trunks
-            continue
         idle = len(floor.idle)
-        if dialing.dial(floor, desk, at, skills) and len(floor.idle) < idle:
+        if dialing.dial(floor, floor.desks[campaign], at, skills) and len(floor.idle) < idle:
             return True
     return False

@@ -273,10 +273,10 @@ class FloorState:
             changed = self.idle.drop(agent_id)
         if changed:
             self.is_stirred = True
-        self.teller.agent(card, self._presence(agent, is_idle=is_idle), self._call_of(agent), self.at)
+        self.tell_of(agent_id)
 
     def tell_of(self, agent_id: AgentId) -> None:
-        """Tell the pacing rule once more how that operator stands."""
+        """Tell the pacing rule how that operator stands."""
         agent, is_idle = self.agents[agent_id], agent_id in self.idle
         presence = self._presence(agent, is_idle=is_idle)
         self.teller.agent(self.cards[agent_id], presence, self._call_of(agent), self.at)

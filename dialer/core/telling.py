@@ -30,13 +30,15 @@ class Teller:
         """The campaign is new or changed."""
         if campaign.mode == "announcement":
             return
-        listen_s = campaign.machines.listen_s if campaign.machines.detect else 0.0
         self.rule.tell(
             f.CampaignSet(
                 at=at,
                 campaign=campaign.id,
                 rules=campaign.pacing,
-                wait_s=max(0.0, min(campaign.wait_s, campaign.pacing.abandonment.limit_s) - listen_s),
+                wait_s=max(
+                    0.0,
+                    min(campaign.wait_s, campaign.pacing.abandonment.limit_s) - campaign.machines.listening_s,
+                ),
                 ring_s=campaign.ring_s,
                 is_predictive=campaign.mode == "predictive",
             )

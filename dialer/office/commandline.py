@@ -169,6 +169,18 @@ def of_campaign(help_text: str) -> Callable[[Command], Command]:
     return click.option("--campaign", type=NAME, help=help_text)
 
 
+def of_days(command: Command) -> Command:
+    """Add ``--campaign`` and ``--days`` to a report by campaign and day."""
+    days = click.option(
+        "--days",
+        type=click.IntRange(1, 366),
+        default=30,
+        show_default=True,
+        help="Of so many days (UTC), today among them.",
+    )
+    return of_campaign("Only of this campaign.")(days(command))
+
+
 def since_until(command: Command) -> Command:
     """Add ``--since`` and ``--until`` to a command that reports."""
     until = click.option("--until", type=INSTANT, help="Only what began before this time.")

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import re
 import sys
@@ -322,15 +323,13 @@ def _bytes(samples: array[int]) -> bytes:
 
 def _wav(body: bytes) -> bytes:
     """A file of 8 kHz, one channel, 16 bit with these samples."""
-    head = b"RIFF" + (36 + len(body)).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
-    form = (1, 2), (1, 2), (RATE_HZ, 4), (2 * RATE_HZ, 4), (2, 2), (16, 2)
-    return (
-        head
-        + b"".join(number.to_bytes(width, "little") for number, width in form)
-        + b"data"
-        + len(body).to_bytes(4, "little")
-        + body
-    )
+    with io.BytesIO() as made:
+        with wave.open(made, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE_HZ)
+            file.writeframes(body)
+        return made.getvalue()
 
 
 def _write(path: Path, content: bytes) -> None:

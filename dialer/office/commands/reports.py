@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dialer.office.commandline import ATTEMPT, NAME, chosen_attempts, listing, since_until, with_home
+from dialer.office.commandline import ATTEMPT, NAME, chosen_attempts, listing, of_days, since_until, with_home
 
 
 @click.group()
@@ -57,14 +57,7 @@ def report_agents(home: Path, **chosen: Any) -> None:
 
 
 @report.command("machines", short_help="Answering machines: how many were told, and by how much listening.")
-@click.option("--campaign", type=NAME, help="Only of this campaign.")
-@click.option(
-    "--days",
-    type=click.IntRange(1, 366),
-    default=30,
-    show_default=True,
-    help="Of so many days (UTC), today among them.",
-)
+@of_days
 @listing
 @with_home
 def report_machines(home: Path, **chosen: Any) -> None:
@@ -77,14 +70,7 @@ def report_machines(home: Path, **chosen: Any) -> None:
 
 
 @report.command("abandonment", short_help="Answered calls that met no operator in time, for an inspector.")
-@click.option("--campaign", type=NAME, help="Only of this campaign.")
-@click.option(
-    "--days",
-    type=click.IntRange(1, 366),
-    default=30,
-    show_default=True,
-    help="Of so many days (UTC), today among them.",
-)
+@of_days
 @click.option(
     "--calls", "is_calls", is_flag=True, help="Every abandoned call: when, whom, how long, and why."
 )
