@@ -32,7 +32,7 @@ CREATE TABLE agents (
     deadline REAL,
     pause_asked TEXT,
     sign_out_asked INTEGER NOT NULL DEFAULT 0
-, missed INTEGER NOT NULL DEFAULT 0) STRICT;
+, missed INTEGER NOT NULL DEFAULT 0, server TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE TABLE attempts (
     attempt TEXT PRIMARY KEY, -- also the channel id in Asterisk and the name of the recording
@@ -56,7 +56,7 @@ CREATE TABLE attempts (
     cause INTEGER, -- Q.850
     tech_cause INTEGER, -- the final SIP status
     operator_result TEXT
-, held_at REAL, callback_at REAL, callback_agent TEXT REFERENCES agents(id) DEFERRABLE INITIALLY DEFERRED, abandoned_at REAL, choice TEXT, listened_s REAL) STRICT;
+, held_at REAL, callback_at REAL, callback_agent TEXT REFERENCES agents(id) DEFERRABLE INITIALLY DEFERRED, abandoned_at REAL, choice TEXT, listened_s REAL, server TEXT NOT NULL DEFAULT '', direction TEXT NOT NULL DEFAULT 'out', caller_id TEXT NOT NULL DEFAULT '', did TEXT NOT NULL DEFAULT '', after TEXT REFERENCES attempts(attempt) DEFERRABLE INITIALLY DEFERRED) STRICT;
 
 CREATE TABLE calling_classes (
     id INTEGER PRIMARY KEY,
@@ -113,6 +113,13 @@ CREATE TABLE contacts (
     line INTEGER, -- of the imported file
     added_at REAL NOT NULL, zone TEXT NOT NULL DEFAULT '', class INTEGER NOT NULL DEFAULT 0,
     UNIQUE (list, key)
+) STRICT;
+
+CREATE TABLE desk_phones (
+    extension TEXT PRIMARY KEY,
+    model TEXT NOT NULL DEFAULT 'generic', -- which headers make it answer by itself
+    settings TEXT NOT NULL DEFAULT '{}', -- JSON: transport, codecs, outside number ...
+    added_at REAL NOT NULL
 ) STRICT;
 
 CREATE TABLE do_not_call (
@@ -219,12 +226,32 @@ CREATE TABLE recordings (
     CHECK ((path IS NULL) = (missing IS NOT NULL))
 ) STRICT;
 
+CREATE TABLE transfers (
+    id INTEGER PRIMARY KEY,
+    attempt TEXT NOT NULL REFERENCES attempts(attempt) DEFERRABLE INITIALLY DEFERRED,
+    agent TEXT NOT NULL,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL, -- hold, blind, consult, conference
+    target TEXT NOT NULL DEFAULT '', -- whom
+    state TEXT NOT NULL, -- begun, answered, completed, returned, failed
+    ended_at REAL
+) STRICT;
+
+CREATE TABLE trunk_states ( -- in and out of rotation
+    id INTEGER PRIMARY KEY,
+    trunk TEXT NOT NULL,
+    server TEXT NOT NULL DEFAULT '',
+    at REAL NOT NULL,
+    state TEXT NOT NULL, -- up, down, resting, probing, disabled
+    why TEXT NOT NULL DEFAULT ''
+) STRICT;
+
 CREATE TABLE trunks (
     id TEXT PRIMARY KEY,
     host TEXT NOT NULL,
     settings TEXT NOT NULL, -- JSON of the whole trunk, as applied
     applied_at REAL NOT NULL
-) STRICT;
+, disabled_at REAL, removed_at REAL) STRICT;
 
 CREATE INDEX agent_states_by_time ON agent_states(agent, began_at);
 
@@ -236,7 +263,7 @@ CREATE INDEX attempts_by_number ON attempts(number, created_at);
 
 CREATE INDEX attempts_by_time ON attempts(created_at, campaign, result);
 
-CREATE UNIQUE INDEX attempts_live_number ON attempts(number) WHERE state <> 'ended';
+CREATE UNIQUE INDEX attempts_live_number ON attempts(number) WHERE state <> 'ended' AND direction = 'out';
 
 CREATE INDEX attempts_of_agent ON attempts(agent, created_at) WHERE agent IS NOT NULL;
 
@@ -246,7 +273,10 @@ CREATE INDEX attempts_of_contact ON attempts(contact, created_at);
 
 CREATE INDEX attempts_of_lead ON attempts(lead, ordinal);
 
-CREATE UNIQUE INDEX attempts_one_of_ordinal ON attempts(lead, ordinal) WHERE result IS NULL OR result <> 'failed';
+CREATE INDEX attempts_of_trunk ON attempts(trunk, created_at);
+
+CREATE UNIQUE INDEX attempts_one_of_ordinal ON attempts(lead, ordinal)
+WHERE direction = 'out' AND (result IS NULL OR result NOT IN ('failed', 'rerouted'));
 
 CREATE INDEX attempts_open ON attempts(lead) WHERE state <> 'ended';
 
@@ -290,6 +320,10 @@ CREATE INDEX pacing_notes_of_campaign ON pacing_notes(campaign, at);
 CREATE INDEX phones_by_number ON phones(number);
 
 CREATE INDEX recordings_by_time ON recordings(started_at);
+
+CREATE INDEX transfers_of_attempt ON transfers(attempt, at);
+
+CREATE INDEX trunk_states_by_time ON trunk_states(trunk, at);
 
 CREATE VIEW agent_day AS
 SELECT

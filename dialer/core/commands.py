@@ -12,7 +12,18 @@ from typing import Literal
 import msgspec
 
 from dialer.core.conduct import Choice
-from dialer.core.ids import AgentId, AttemptId, BridgeId, CampaignId, ChannelId, LeadId, PhoneId, TrunkId
+from dialer.core.ids import (
+    ONLY,
+    AgentId,
+    AttemptId,
+    BridgeId,
+    CampaignId,
+    ChannelId,
+    LeadId,
+    PhoneId,
+    ServerId,
+    TrunkId,
+)
 from dialer.core.pacing.book import Reason
 from dialer.core.pacing.ledger import DayCount
 from dialer.core.values import FOREVER, Agent, Call, CampaignState
@@ -144,6 +155,8 @@ class FetchLeads(Command, frozen=True, kw_only=True):
     limit: int
     ask: int = 0
     present: tuple[AgentId, ...] = ()
+    more: int = 0
+    """So many further ids with each lead (``FreshLead.more``)."""
 
 
 # -- timers -------------------------------------------------------------------------------
@@ -190,6 +203,7 @@ class Originate(Command, frozen=True, kw_only=True):
     """The answered call is the dialplan's: it plays the campaign's message so often. 0: it is ours."""
     listen_s: float = 0.0
     """It is listened so long who answered; 0: not at all."""
+    server: ServerId = ONLY
 
 
 class HangUp(Command, frozen=True, kw_only=True):
@@ -265,6 +279,7 @@ class RingAgent(Command, frozen=True, kw_only=True):
     number: str
     """Shown on the phone's display."""
     ring_s: float
+    server: ServerId = ONLY
 
 
 class Tell(Command, frozen=True, kw_only=True):

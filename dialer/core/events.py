@@ -15,12 +15,15 @@ import msgspec
 
 from dialer.core.conduct import Choice
 from dialer.core.ids import (
+    ONLY,
     AgentId,
     AttemptId,
     BridgeId,
     CampaignId,
     ChannelId,
     LeadId,
+    PhoneId,
+    ServerId,
     TrunkId,
 )
 from dialer.core.pacing.ledger import DayCount
@@ -73,6 +76,7 @@ class PbxConnected(Event, frozen=True, kw_only=True):
     """The event socket is open, and this is what lives in Asterisk right now."""
 
     channels: tuple[LiveChannel, ...] = ()
+    server: ServerId = ONLY
 
 
 class PbxListed(Event, frozen=True, kw_only=True):
@@ -83,10 +87,19 @@ class PbxListed(Event, frozen=True, kw_only=True):
 
     asked_at: float
     channels: tuple[LiveChannel, ...] = ()
+    server: ServerId = ONLY
 
 
 class PbxDisconnected(Event, frozen=True, kw_only=True):
-    """The event socket closed; nothing may be originated until it is open again."""
+    """The event socket closed; nothing may be originated there until it is open again."""
+
+    server: ServerId = ONLY
+
+
+class PbxLost(Event, frozen=True, kw_only=True):
+    """The server is dead: nothing answers where it was, and has not for a while. What lived there does not any more."""
+
+    server: ServerId = ONLY
 
 
 class EventsLagged(Event, frozen=True, kw_only=True):
@@ -115,6 +128,7 @@ class TrunkChanged(Event, frozen=True, kw_only=True):
 
     trunk: TrunkId
     is_up: bool
+    server: ServerId = ONLY
 
 
 # -- a call -------------------------------------------------------------------------------
@@ -147,6 +161,23 @@ class ContactAnswered(Event, frozen=True, kw_only=True):
 
     attempt: AttemptId
     listened_s: float = 0.0
+
+
+class CallArrived(Event, frozen=True, kw_only=True):
+    """A person calls us: the channel is ours, answered, and its recording runs.
+
+    *did*: our number. *number*: the caller's, E.164, or empty. *lead*: the caller's place in *campaign*, known or opened just now;
+    its ``owner`` is the last operator, if there is one. *phone*: the lead's number from which they call.
+    """
+
+    attempt: AttemptId
+    campaign: CampaignId
+    trunk: TrunkId
+    did: str
+    number: str
+    lead: Lead
+    phone: PhoneId
+    server: ServerId = ONLY
 
 
 class MachineAnswered(Event, frozen=True, kw_only=True):
@@ -242,6 +273,25 @@ class FeatureDialed(Event, frozen=True, kw_only=True):
     channel: ChannelId
     phone: str
     code: str
+    server: ServerId = ONLY
+
+
+class PhoneHeld(Event, frozen=True, kw_only=True):
+    """An agent put the other side on hold by the phone's own key, or took it back."""
+
+    channel: ChannelId
+    is_held: bool
+
+
+class PhoneReferred(Event, frozen=True, kw_only=True):
+    """An agent's phone asks for a transfer by its own key (REFER) on *channel*.
+
+    *to*: the extension or number of a blind one. *other*: the phone's second channel, of an attended one.
+    """
+
+    channel: ChannelId
+    to: str = ""
+    other: ChannelId | None = None
 
 
 class DigitPressed(Event, frozen=True, kw_only=True):
@@ -290,6 +340,7 @@ class PhoneChanged(Event, frozen=True, kw_only=True):
 
     phone: str
     is_registered: bool
+    server: ServerId = ONLY
 
 
 class PhoneUsed(Event, frozen=True, kw_only=True):
@@ -297,6 +348,7 @@ class PhoneUsed(Event, frozen=True, kw_only=True):
 
     phone: str
     is_in_use: bool
+    server: ServerId = ONLY
 
 
 # -- people who supervise -----------------------------------------------------------------
@@ -325,6 +377,28 @@ class TrunkApplied(Event, frozen=True, kw_only=True):
     """A trunk's settings are new or changed."""
 
     trunk: Trunk
+
+
+class TrunkOrdered(Event, frozen=True, kw_only=True):
+    """A telecom engineer's order: a disabled trunk gets no more calls, those on it go on."""
+
+    trunk: TrunkId
+    order: Literal["enable", "disable", "remove"]
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """An Asterisk server, as ``obzvon.toml`` says. *weight*: its share of calls that want no operator."""
+
+    id: ServerId = ONLY
+    weight: int = 1
+    channels_max: int = 100_000
+    calls_per_second_max: float = 1000.0
+
+
+class ServersApplied(Event, frozen=True, kw_only=True):
+    """The servers are others, or their settings; those that are not named are used no more."""
+
+    servers: tuple[Server, ...] = (Server(),)
 
 
 class AgentApplied(Event, frozen=True, kw_only=True):
@@ -374,6 +448,9 @@ class EngineStarted(Event, frozen=True, kw_only=True):
     last: tuple[tuple[Call, Lead | None], ...] = ()
     ledgers: tuple[tuple[CampaignId, tuple[DayCount, ...]], ...] = ()
     """Each campaign's answered and abandoned calls, as far back as its window goes."""
+    servers: tuple[Server, ...] = ()
+    """Empty: the only one."""
+    trunks_disabled: tuple[TrunkId, ...] = ()
     knowledge: tuple[tuple[str, str], ...] = ()
     """What pacing had learnt, by the name it is kept under (``SaveKnowledge``)."""
 
@@ -386,6 +463,8 @@ class FreshLead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     lead: Lead
     attempt: AttemptId
+    more: tuple[AttemptId, ...] = ()
+    """Further ids, for going on by other trunks."""
 
 
 class LeadsFetched(Event, frozen=True, kw_only=True):
@@ -435,6 +514,7 @@ AnyEvent = (
     | PbxConnected
     | PbxListed
     | PbxDisconnected
+    | PbxLost
     | EventsLagged
     | JournalFailed
     | JournalRecovered
@@ -443,6 +523,7 @@ AnyEvent = (
     | OriginateRefused
     | ContactRang
     | ContactAnswered
+    | CallArrived
     | MachineAnswered
     | AnnouncementBegan
     | ContactReturned
@@ -452,6 +533,8 @@ AnyEvent = (
     | JoinRefused
     | ContactHungUp
     | FeatureDialed
+    | PhoneHeld
+    | PhoneReferred
     | DigitPressed
     | LineJoined
     | LineRefused
@@ -464,6 +547,8 @@ AnyEvent = (
     | CampaignOrdered
     | CentreApplied
     | TrunkApplied
+    | TrunkOrdered
+    | ServersApplied
     | AgentApplied
     | AgentOrdered
     | CallbackOrdered

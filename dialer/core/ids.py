@@ -31,6 +31,11 @@ CampaignId = NewType("CampaignId", str)
 TrunkId = NewType("TrunkId", str)
 """A trunk's short name; the name of its PJSIP endpoint is ``trunk-<id>``."""
 
+ServerId = NewType("ServerId", str)
+"""An Asterisk server's short name; :data:`ONLY` where there is but one."""
+
+ONLY = ServerId("")
+
 LeadId = NewType("LeadId", int)
 ContactId = NewType("ContactId", int)
 PhoneId = NewType("PhoneId", int)

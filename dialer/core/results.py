@@ -22,6 +22,8 @@ DEFAULT_RETRY: dict[Result, RetryRule] = {
     Result.MACHINE: RetryRule(attempts=3, again_s=3600.0, phone="next"),
     Result.ANNOUNCED: RetryRule(attempts=1, again_s=None, is_contact=True),
     Result.LOST: RetryRule(attempts=2, again_s=600.0, phone="same"),
+    Result.MISSED: RetryRule(attempts=100, again_s=60.0, phone="same", counts=False),
+    Result.REROUTED: RetryRule(attempts=100, again_s=0.0, phone="same", counts=False),
     Result.FAILED: RetryRule(attempts=100, again_s=60.0, phone="same", counts=False),
 }
 """What happens after each result that is no conversation, unless the campaign says otherwise.

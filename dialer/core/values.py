@@ -12,6 +12,7 @@ import msgspec
 
 from dialer.core.conduct import Announcement, Choice, LastWord, Machines, Pacing
 from dialer.core.ids import (
+    ONLY,
     AgentId,
     AttemptId,
     BridgeId,
@@ -20,9 +21,12 @@ from dialer.core.ids import (
     ContactId,
     LeadId,
     PhoneId,
+    ServerId,
     TrunkId,
     line_bridge,
 )
+from dialer.core.incoming import Inbound
+from dialer.core.trunk import Trunk as Trunk
 
 FOREVER = 253_402_300_799.0
 """An instant that never comes (the end of the year 9999): no limit."""
@@ -54,12 +58,21 @@ class Result(StrEnum):
     """The trunk would not carry the call there."""
     FAILED = "failed"
     """The call was never placed, by a fault of ours. Does not count as an attempt."""
+    REROUTED = "rerouted"
+    """The trunk would not carry the call, and it went on by another one (the next attempt's ``after``). It never rang, and
+    does not count as an attempt."""
+    MISSED = "missed"
+    """A person called us, and nobody took the call."""
     LOST = "lost"
     """The channel vanished while nobody watched; it counts, for the person may have been rung."""
 
 
 ABANDONED_RESULTS = frozenset({Result.ABANDONED, Result.HUNG_UP})
 """Results of a person who answered and met no agent."""
+
+
+UNPLACED_RESULTS = frozenset({Result.FAILED, Result.REROUTED})
+"""Results of calls that reached nobody by a fault that is not the person's: they count for nothing."""
 
 
 _ANSWERED_RESULTS = ABANDONED_RESULTS | {Result.MACHINE, Result.ANNOUNCED}
@@ -187,6 +200,9 @@ class Centre(msgspec.Struct, frozen=True, kw_only=True):
     """So many calls in a row that a rung operator did not pick up, and they are paused."""
     missed_rest_s: float | None = None
     """Such a pause ends by itself after so many seconds; None: the operator says when."""
+    countries: tuple[str, ...] = ()
+    """Beginnings of the numbers that campaigns may call which name no countries of their own; from the region of
+    ``obzvon.toml``. Empty: not told (an older journal), and nothing is kept back for that."""
 
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +214,10 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """A call for each idle operator; calls ahead of operators (*pacing*); or no operators, a message (*announcement*)."""
     lists: tuple[str, ...] = ()
     trunk: TrunkId
+    trunks: tuple[TrunkId, ...] = ()
+    """More trunks for its calls (:mod:`dialer.core.routing`)."""
+    countries: tuple[str, ...] = ()
+    """Beginnings of the numbers that it may call (``+7``), where a trunk says nothing of its own; empty: the centre's."""
     caller_id: str = ""
     priority: int = 100
     """Lower goes first when campaigns share operators."""
@@ -247,27 +267,11 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     last_word: LastWord = LastWord()
     machines: Machines = Machines()
     announcement: Announcement = Announcement()
-
-
-class Trunk(msgspec.Struct, frozen=True, kw_only=True):
-    """A SIP trunk, as its file says it (``schemas/trunk.schema.json``)."""
-
-    id: TrunkId
-    host: str
-    port: int = 5060
-    transport: Literal["udp", "tcp"] = "udp"
-    username: str = ""
-    """With a username the trunk authenticates by digest (its secret is kept elsewhere)."""
-    register: bool = False
-    codecs: tuple[str, ...] = ("alaw", "ulaw")
-    number_format: Literal["e164_plus", "e164"] = "e164_plus"
-    """How the number is written in the request: with its plus sign or without."""
-    caller_id: str = ""
-    """For campaigns that name none of their own."""
-    channels_max: int = 30
-    calls_per_second_max: float = 10.0
-    options_interval_s: int = 30
-    """Asterisk probes the trunk with OPTIONS so often; 0: never, and the trunk counts as up."""
+    inbound: Inbound = Inbound()
+    transfer_numbers: dict[str, str] = {}
+    """Numbers that operators may transfer to, by a short one that they key: ``{"1": "+74951234567"}``."""
+    may_transfer_out: bool = False
+    """Whether operators may transfer to any number that the trunks may call."""
 
 
 class CampaignState(StrEnum):
@@ -400,6 +404,16 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     listened_s: float | None = None
     """So long it was listened who answered (:class:`dialer.core.conduct.Machines`); None: it was not. Of a person that is
     a part of the time from ``answered_at`` on."""
+    server: ServerId = ONLY
+    """The Asterisk server that has it; the operator's line is on the same."""
+    direction: Literal["out", "in"] = "out"
+    """``in``: the person called us; they are ``answered`` from the beginning on."""
+    caller_id: str = ""
+    """What the person called was shown."""
+    did: str = ""
+    """With ``in``: our number that the person called."""
+    after: AttemptId | None = None
+    """The attempt that its trunk would not carry, and that goes on as this one."""
 
     @property
     def was_answered(self) -> bool:
@@ -441,6 +455,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     sign_out_asked: bool = False
     missed: int = 0
     """Calls in a row that were not picked up."""
+    server: ServerId = ONLY
+    """The Asterisk server that has the line; of a rung operator: where the phone is registered."""
 
     @property
     def bridge(self) -> BridgeId | None:

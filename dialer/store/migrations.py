@@ -18,11 +18,11 @@ import msgspec
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
-from dialer.store import classes, schema, schema_pacing
+from dialer.store import classes, schema, schema_pacing, schema_telephony
 from dialer.store.errors import JournalError, JournalTooNew
 
 migrations = Migrations("obzvon")
-NAMES = ("0001_tables", "0002_views", "0003_rights", "0004_pacing")
+NAMES = ("0001_tables", "0002_views", "0003_rights", "0004_pacing", "0005_telephony")
 """Every migration, in order."""
 
 
@@ -60,6 +60,12 @@ def _rights(db: sqlite_utils.Database) -> None:
 @migrations(name=NAMES[3])
 def _pacing(db: sqlite_utils.Database) -> None:
     for statement in _statements(schema_pacing.PACING):
+        db.conn.execute(statement)
+
+
+@migrations(name=NAMES[4])
+def _telephony(db: sqlite_utils.Database) -> None:
+    for statement in _statements(schema_telephony.TELEPHONY):
         db.conn.execute(statement)
 
 
