@@ -15,6 +15,7 @@ from dialer.core.agent_facts import (
     OF_THE_PHONE,
     PHONE_IN_USE,
     PHONE_LOST,
+    CallMoved,
     CallOver,
     Expired,
     Fact,
@@ -130,8 +131,9 @@ def sign_in(agent: Agent, fact: SignInAsked, known: Known) -> Step:
     Events come twice: what names the line that we have already is no new sign-in.
     """
     if known.card.leg == "rung":
-        if agent.state is AgentState.READY:
+        if agent.state is AgentState.READY and agent.server == fact.server:
             return _here(agent), []
+        agent = msgspec.structs.replace(agent, server=fact.server)
         return _available(agent, fact.at, known, pause_asked=None, sign_out_asked=False, missed=0), []
     if fact.channel == agent.channel:
         return agent, []
@@ -141,6 +143,7 @@ def sign_in(agent: Agent, fact: SignInAsked, known: Known) -> Step:
         AgentState.ARRIVING,
         fact.at,
         channel=fact.channel,
+        server=fact.server,
         has_line=False,
         deadline=fact.at + ARRIVE_S,
         pause_asked=None,
@@ -286,6 +289,11 @@ def reserve(agent: Agent, fact: Reserved, known: Known) -> Step:
         deadline=fact.at + fact.ring_s,
     )
     return agent, []
+
+
+def moved(agent: Agent, fact: CallMoved, known: Known) -> Step:
+    """The promise, and a phone that rings for it, go with the call."""
+    return msgspec.structs.replace(agent, attempt=fact.attempt), []
 
 
 def promise_lost(agent: Agent, fact: LineDown, known: Known) -> Step:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from dialer.core.ids import AttemptId, ChannelId
+from dialer.core.ids import ONLY, AttemptId, ChannelId, ServerId
 
 Phone = Literal["free", "in_use", "lost"]
 """How an operator's phone stands."""
@@ -33,6 +33,8 @@ class SignInAsked(msgspec.Struct, frozen=True, kw_only=True):
 
     at: float
     channel: ChannelId
+    server: ServerId = ONLY
+    """Where the code was dialed: their line, or their phone, is there."""
 
 
 class SignOutAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +95,13 @@ class Reserved(msgspec.Struct, frozen=True, kw_only=True):
     ring_s: float = 0.0
 
 
+class CallMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """The call that the agent is promised to goes on as another *attempt*, by another trunk."""
+
+    at: float
+    attempt: AttemptId
+
+
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
     """The person is in the agent's bridge."""
 
@@ -136,6 +145,7 @@ Fact = (
     | LineUp
     | LineDown
     | Reserved
+    | CallMoved
     | Joined
     | CallOver
     | CardClosed

@@ -40,6 +40,11 @@ Rules that cells hold:
 9. So does their voice on disk, which the dialplan records from the answer on: who answered, heard the last word and hung up while nobody
    listened here is abandoned like others.
 
+10. Who called us (``direction`` is ``in``) is ``answered`` and held from the beginning on, for ``inbound.wait_s``; where others hear the last
+   word, they are sent to ``inbound.overflow``. They are never abandoned: who was not joined is ``missed``.
+10. A conversation may be held, transferred and made a conference (:mod:`dialer.core.transfer`) and is ``connected`` all the time. A person who is
+   left without anybody in that waits for another operator, with music, as in rule 6; it stays a conversation, and is not abandoned by it.
+
 The facts are in :mod:`dialer.core.call_facts`, what each cell does in :mod:`dialer.core.call_cells`.
 """
 
@@ -54,11 +59,14 @@ from dialer.core.call_cells import (
     JOIN_S,
     LAST_WORD_S,
     MACHINE_S,
+    OVERFLOW_S,
     Cell,
     Step,
     channel_of,
     hold_command,
     may_return,
+    overflow_command,
+    overflown,
 )
 from dialer.core.call_facts import (
     FACTS,
@@ -69,6 +77,8 @@ from dialer.core.call_facts import (
     Fact,
     LeftToDialplan,
     LimitPassed,
+    OperatorLost,
+    TakenOver,
 )
 from dialer.core.events import (
     AnnouncementBegan,
@@ -92,6 +102,7 @@ __all__ = [
     "JOIN_S",
     "LAST_WORD_S",
     "MACHINE_S",
+    "OVERFLOW_S",
     "TABLE",
     "AgentLeft",
     "AgentReserved",
@@ -100,10 +111,14 @@ __all__ = [
     "Fact",
     "LeftToDialplan",
     "LimitPassed",
+    "OperatorLost",
     "Step",
+    "TakenOver",
     "channel_of",
     "hold_command",
     "may_return",
+    "overflow_command",
+    "overflown",
     "step",
 ]
 
@@ -124,6 +139,8 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.DIALING, ContactAnswered): do.answered,
     (_S.DIALING, AgentReserved): do.reserve_early,
     (_S.DIALING, AgentLeft): do.agent_forgotten,
+    (_S.DIALING, OperatorLost): do.stay,
+    (_S.DIALING, TakenOver): do.stay,
     (_S.DIALING, Connected): do.stay,
     (_S.DIALING, JoinRefused): do.stay,
     (_S.DIALING, EndAsked): do.end_asked,
@@ -142,6 +159,8 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.RINGING, ContactAnswered): do.answered,
     (_S.RINGING, AgentReserved): do.reserve_early,
     (_S.RINGING, AgentLeft): do.agent_forgotten,
+    (_S.RINGING, OperatorLost): do.stay,
+    (_S.RINGING, TakenOver): do.stay,
     (_S.RINGING, Connected): do.stay,
     (_S.RINGING, JoinRefused): do.stay,
     (_S.RINGING, EndAsked): do.end_asked,
@@ -160,6 +179,8 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.ANSWERED, ContactAnswered): do.stay,
     (_S.ANSWERED, AgentReserved): do.join,
     (_S.ANSWERED, AgentLeft): do.wait_again,
+    (_S.ANSWERED, OperatorLost): do.stay,
+    (_S.ANSWERED, TakenOver): do.stay,
     (_S.ANSWERED, Connected): do.stay,
     (_S.ANSWERED, JoinRefused): do.stay,
     (_S.ANSWERED, EndAsked): do.end_asked,
@@ -178,6 +199,8 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.CONNECTING, ContactAnswered): do.stay,
     (_S.CONNECTING, AgentReserved): do.stay,
     (_S.CONNECTING, AgentLeft): do.wait_again,
+    (_S.CONNECTING, OperatorLost): do.stay,
+    (_S.CONNECTING, TakenOver): do.stay,
     (_S.CONNECTING, Connected): do.connected,
     (_S.CONNECTING, JoinRefused): do.wait_again,
     (_S.CONNECTING, EndAsked): do.end_asked,
@@ -196,6 +219,8 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.CONNECTED, ContactAnswered): do.stay,
     (_S.CONNECTED, AgentReserved): do.stay,
     (_S.CONNECTED, AgentLeft): do.end("agent_gone"),
+    (_S.CONNECTED, OperatorLost): do.operator_lost,
+    (_S.CONNECTED, TakenOver): do.taken_over,
     (_S.CONNECTED, Connected): do.stay,
     (_S.CONNECTED, JoinRefused): do.stay,
     (_S.CONNECTED, EndAsked): do.end_asked,
@@ -210,10 +235,12 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.CONNECTED, ContactHungUp): do.gone,
     # -- ending -------------------------------------------------------------------------
     (_S.ENDING, OriginateRefused): do.refused_too_late,
-    (_S.ENDING, ContactRang): do.stay,
+    (_S.ENDING, ContactRang): do.rang_too_late,
     (_S.ENDING, ContactAnswered): do.answered_too_late,
     (_S.ENDING, AgentReserved): do.stay,
     (_S.ENDING, AgentLeft): do.stay,
+    (_S.ENDING, OperatorLost): do.stay,
+    (_S.ENDING, TakenOver): do.stay,
     (_S.ENDING, Connected): do.stay,
     (_S.ENDING, JoinRefused): do.stay,
     (_S.ENDING, EndAsked): do.stay,
@@ -232,6 +259,8 @@ TABLE: dict[tuple[CallState, type], Cell] = {
     (_S.ENDED, ContactAnswered): do.stay,
     (_S.ENDED, AgentReserved): do.stay,
     (_S.ENDED, AgentLeft): do.stay,
+    (_S.ENDED, OperatorLost): do.stay,
+    (_S.ENDED, TakenOver): do.stay,
     (_S.ENDED, Connected): do.stay,
     (_S.ENDED, JoinRefused): do.stay,
     (_S.ENDED, EndAsked): do.stay,

@@ -7,6 +7,7 @@ Which cell stands where, and why, is told with the table; the rules that are nam
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import msgspec
 
@@ -19,8 +20,17 @@ from dialer.core.call_facts import (
     Fact,
     LeftToDialplan,
     LimitPassed,
+    OperatorLost,
+    TakenOver,
 )
-from dialer.core.commands import AnyCommand, HangUp, HoldContact, JoinAgent, SendToLastWord
+from dialer.core.commands import (
+    AnyCommand,
+    HangUp,
+    HoldContact,
+    JoinAgent,
+    SendToLastWord,
+    SendToOverflow,
+)
 from dialer.core.events import (
     AnnouncementBegan,
     AnswerFound,
@@ -35,7 +45,8 @@ from dialer.core.events import (
     OriginateRefused,
 )
 from dialer.core.ids import ChannelId, hold_bridge
-from dialer.core.values import ABANDONED_RESULTS, Call, CallState, Campaign, Result
+from dialer.core.incoming import Overflow
+from dialer.core.values import ABANDONED_RESULTS, TRUNK_DOWN, Call, CallState, Campaign, Result
 
 JOIN_S = 5.0
 """A join that was not confirmed in this time has failed."""
@@ -47,11 +58,16 @@ MACHINE_S = 120.0
 """A message to a machine takes no longer than this, with the wait for its tone."""
 ANNOUNCEMENT_S = 600.0
 """Nor does an announcement with its keys."""
+OVERFLOW_S = 420.0
+"""Nor what a person who called us and met nobody is offered, a message that they leave included."""
 
 _NO_AGENT = "no_agent"
 _MACHINE = "machine"
 _ANNOUNCEMENT = "announcement"
-_WITH_THE_DIALPLAN = frozenset({_NO_AGENT, _MACHINE, _ANNOUNCEMENT})
+_CLOSED = "closed_"
+_PLACES: tuple[Overflow, ...] = get_args(Overflow)
+_OVERFLOWS = frozenset({*_PLACES, *(_CLOSED + place for place in _PLACES)})
+_WITH_THE_DIALPLAN = frozenset({_NO_AGENT, _MACHINE, _ANNOUNCEMENT}) | _OVERFLOWS
 """The endings in which the dialplan speaks with the person, and nobody is hung up on."""
 
 Step = tuple[Call, list[AnyCommand]]
@@ -61,6 +77,8 @@ Cell = Callable[..., Step]
 def is_abandoned(call: Call, campaign: Campaign, at: float) -> bool:
     """Whether it is certain now, and was not before, that the call is abandoned (rule 7)."""
     if call.answered_at is None or call.abandoned_at is not None or campaign.mode == "announcement":
+        return False
+    if call.direction == "in":
         return False
     limit = call.answered_at + campaign.pacing.abandonment.limit_s
     if call.connected_at is not None:
@@ -105,6 +123,13 @@ def rang(call: Call, fact: ContactRang, campaign: Campaign) -> Step:
     return _to(call, CallState.RINGING, call.deadline, rang_at=fact.at), []
 
 
+def rang_too_late(call: Call, fact: ContactRang, campaign: Campaign) -> Step:
+    """We gave up first. But who was rung is not to be rung again by another trunk."""
+    if call.ending != TRUNK_DOWN or call.rang_at is not None:
+        return call, []
+    return msgspec.structs.replace(call, rang_at=fact.at), []
+
+
 def answered(call: Call, fact: ContactAnswered, campaign: Campaign) -> Step:
     """While it was listened who they are, the person waited already."""
     answered_at = max(call.created_at, fact.at - fact.listened_s)
@@ -120,7 +145,7 @@ def answered_too_late(call: Call, fact: ContactAnswered, campaign: Campaign) -> 
         return msgspec.structs.replace(call, answered_at=fact.at), [HangUp(channel=channel_of(call))]
     if call.ending == _NO_AGENT:  # sent there before the channel was ours to send
         return call, [SendToLastWord(attempt=call.attempt)]
-    return call, []
+    return call, [overflow_command(call)] if call.ending in _OVERFLOWS else []
 
 
 def reserve_early(call: Call, fact: AgentReserved, campaign: Campaign) -> Step:
@@ -168,11 +193,27 @@ def hold_command(call: Call, campaign: Campaign, at: float) -> HoldContact:
     left = max(0.0, call.deadline - at) if call.deadline is not None else 0.0
     # A phone that is rung for them at the very end may ring its time.
     hold_s = left + campaign.agent_ring_s
-    return HoldContact(attempt=call.attempt, bridge=hold_bridge(call.campaign), hold_s=hold_s)
+    return HoldContact(
+        attempt=call.attempt, bridge=hold_bridge(call.campaign), hold_s=hold_s, campaign=call.campaign
+    )
 
 
 def connected(call: Call, fact: Connected, campaign: Campaign) -> Step:
-    return _to(call, CallState.CONNECTED, None, connected_at=fact.at), []
+    """The conversation began when the first operator was there."""
+    return _to(call, CallState.CONNECTED, None, connected_at=call.connected_at or fact.at), []
+
+
+def taken_over(call: Call, fact: TakenOver, campaign: Campaign) -> Step:
+    """The conversation goes on with another operator, whose call it is from now on."""
+    return msgspec.structs.replace(call, agent=fact.agent), []
+
+
+def operator_lost(call: Call, fact: OperatorLost, campaign: Campaign) -> Step:
+    """Nobody talks with them any more: they wait for another operator, with music, or hear the last word."""
+    if not fact.may_wait:
+        return last_word(msgspec.structs.replace(call, agent=None), fact, campaign)
+    call = _to(call, CallState.ANSWERED, fact.at + campaign.hold_s, agent=None, held_at=fact.at)
+    return call, [hold_command(call, campaign, fact.at)]
 
 
 def end(why: str) -> Cell:
@@ -194,13 +235,31 @@ def hang_up_again(call: Call, fact: Expired, campaign: Campaign) -> Step:
     return _to(call, CallState.ENDING, fact.at + HANG_UP_S), [HangUp(channel=channel_of(call))]
 
 
-def last_word(call: Call, fact: Expired | AgentLeft | JoinRefused, campaign: Campaign) -> Step:
+def last_word(call: Call, fact: Expired | AgentLeft | JoinRefused | OperatorLost, campaign: Campaign) -> Step:
+    if call.direction == "in":
+        call = overflown(call, fact.at, campaign.inbound.overflow)
+        return call, [overflow_command(call)]
     call = _to(call, CallState.ENDING, fact.at + LAST_WORD_S, ending=_NO_AGENT)
     return call, [SendToLastWord(attempt=call.attempt)]
 
 
+def overflown(call: Call, at: float, place: Overflow, *, is_closed: bool = False) -> Call:
+    """The person who called us is the dialplan's from *at* on. Who talks with another number does so as long as they like."""
+    deadline = None if place == "number" else at + OVERFLOW_S
+    return _to(call, CallState.ENDING, deadline, ending=(_CLOSED if is_closed else "") + place, agent=None)
+
+
+def overflow_command(call: Call) -> SendToOverflow:
+    """The order for a call that is :func:`overflown`."""
+    is_closed = call.ending.startswith(_CLOSED)
+    place = next(one for one in _PLACES if call.ending.removeprefix(_CLOSED) == one)
+    return SendToOverflow(attempt=call.attempt, place=place, is_closed=is_closed)
+
+
 def left(call: Call, fact: LeftToDialplan, campaign: Campaign) -> Step:
     """Should they come to us after all, they are sent back (:func:`answered_too_late`)."""
+    if call.direction == "in":
+        return overflown(call, fact.at, campaign.inbound.overflow), []
     return _to(call, CallState.ENDING, fact.at + LAST_WORD_S, ending=_NO_AGENT), []
 
 
@@ -208,6 +267,8 @@ def left_again(call: Call, fact: LeftToDialplan, campaign: Campaign) -> Step:
     """They came back, and nobody is there for them: the dialplan has them once more, and time for it."""
     if call.ending not in _WITH_THE_DIALPLAN:
         return call, []
+    if call.direction == "in":
+        return overflown(call, fact.at, campaign.inbound.overflow), []
     return _to(call, CallState.ENDING, max(call.deadline or 0.0, fact.at + LAST_WORD_S)), []
 
 

@@ -40,6 +40,20 @@ class AgentLeft(msgspec.Struct, frozen=True, kw_only=True):
     at: float
 
 
+class OperatorLost(msgspec.Struct, frozen=True, kw_only=True):
+    """Nobody is left who talks with the person (:mod:`dialer.core.transfer`). *may_wait*: somebody else may come."""
+
+    at: float
+    may_wait: bool
+
+
+class TakenOver(msgspec.Struct, frozen=True, kw_only=True):
+    """The person was transferred to that operator, and is with them."""
+
+    at: float
+    agent: AgentId
+
+
 class EndAsked(msgspec.Struct, frozen=True, kw_only=True):
     """The operator (or a supervisor) ends the call. *why*: kept in ``Call.ending``."""
 
@@ -71,6 +85,8 @@ Fact = (
     | ContactAnswered
     | AgentReserved
     | AgentLeft
+    | OperatorLost
+    | TakenOver
     | Connected
     | JoinRefused
     | EndAsked

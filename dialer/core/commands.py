@@ -24,12 +24,14 @@ from dialer.core.ids import (
     ServerId,
     TrunkId,
 )
+from dialer.core.incoming import Overflow
 from dialer.core.pacing.book import Reason
 from dialer.core.pacing.ledger import DayCount
+from dialer.core.transfer_facts import Transfer
 from dialer.core.values import FOREVER, Agent, Call, CampaignState
 
 Message = Literal[
-    "signed_in", "signed_out", "ready", "paused", "result_saved", "call", "refused", "call_over"
+    "signed_in", "signed_out", "ready", "paused", "result_saved", "call", "refused", "call_over", "done"
 ]
 """What is told to an agent by a sound; which sound is the dialplan's and the wire's business."""
 
@@ -67,6 +69,8 @@ class SaveLead(Command, frozen=True, kw_only=True):
     owner: AgentId | None = None
     owned_until: float = FOREVER
     at: float = 0.0
+    is_call_in: bool = False
+    """The person called us: *ordinal* is what it was when they came, and ours may have been counted since."""
 
 
 class SaveCallback(Command, frozen=True, kw_only=True):
@@ -159,6 +163,22 @@ class FetchLeads(Command, frozen=True, kw_only=True):
     """So many further ids with each lead (``FreshLead.more``)."""
 
 
+class SaveTrunkState(Command, frozen=True, kw_only=True):
+    """Write that a trunk is in another state now, on *server* or (empty) everywhere. *why*: in words."""
+
+    trunk: TrunkId
+    state: Literal["up", "down", "resting", "probing", "disabled", "removed"]
+    why: str = ""
+    server: ServerId = ONLY
+    at: float = 0.0
+
+
+class SaveTransfer(Command, frozen=True, kw_only=True):
+    """Write a hold, transfer or conference as it stands now."""
+
+    transfer: Transfer
+
+
 # -- timers -------------------------------------------------------------------------------
 
 
@@ -230,6 +250,18 @@ class SendToLastWord(Command, frozen=True, kw_only=True):
     attempt: AttemptId
 
 
+class SendToOverflow(Command, frozen=True, kw_only=True):
+    """Give a person who called us, and whom nobody takes, to the dialplan (``dialplan/50-inbound.conf``).
+
+    *place*: what they get there; where it cannot be had (no voice, no number of theirs), the dialplan has the next best.
+    *is_closed*: outside the hours: they are told so first; else that nobody is free.
+    """
+
+    attempt: AttemptId
+    place: Overflow
+    is_closed: bool = False
+
+
 class ForgetChoice(Command, frozen=True, kw_only=True):
     """What the person of that attempt chose has been written down: the note of it is not needed any more."""
 
@@ -247,6 +279,12 @@ class HoldContact(Command, frozen=True, kw_only=True):
     bridge: BridgeId
     wait_s: float | None = None
     hold_s: float = 60.0
+    campaign: CampaignId = CampaignId("")
+    """In whose language they are told; empty: Asterisk's own."""
+    place: int | None = None
+    """Which one in the queue they are, from 1 on, to be told before the time; None: it is not told."""
+    is_told: bool = True
+    """False: they hear the music alone, for an operator holds them."""
 
 
 class AnnounceWait(Command, frozen=True, kw_only=True):
@@ -254,13 +292,69 @@ class AnnounceWait(Command, frozen=True, kw_only=True):
 
     attempt: AttemptId
     wait_s: float | None = None
+    campaign: CampaignId = CampaignId("")
+    place: int | None = None
 
 
-class OpenLine(Command, frozen=True, kw_only=True):
-    """Make a bridge and put the agent's channel into it."""
+class MoveContact(Command, frozen=True, kw_only=True):
+    """Put the person's channel into another bridge, out of the one where they are: to a third party, or back to the operator."""
+
+    attempt: AttemptId
+    bridge: BridgeId
+
+
+class MoveLine(Command, frozen=True, kw_only=True):
+    """Put an operator's channel into another bridge: to a third party, or back to their own."""
 
     channel: ChannelId
     bridge: BridgeId
+
+
+class RingTone(Command, frozen=True, kw_only=True):
+    """Let an operator hear a ringing tone, while a third party is called."""
+
+    channel: ChannelId
+
+
+class StopTone(Command, frozen=True, kw_only=True):
+    """The ringing tone ends, if there is one."""
+
+    channel: ChannelId
+
+
+class DialThird(Command, frozen=True, kw_only=True):
+    """Call a third party by a trunk. Like :class:`Originate` it is sent once.
+
+    *channel*: the id that it bears. Numbers on the do-not-call lists of all, or of *campaign*, are not called.
+    """
+
+    channel: ChannelId
+    attempt: AttemptId
+    campaign: CampaignId
+    trunk: TrunkId
+    number: str
+    caller_id: str
+    ring_s: float
+    server: ServerId = ONLY
+
+
+class ReportTransfer(Command, frozen=True, kw_only=True):
+    """Tell the phone that asked for a transfer by REFER how it goes."""
+
+    channel: ChannelId
+    state: Literal["progress", "answered", "declined"]
+
+
+class OpenLine(Command, frozen=True, kw_only=True):
+    """Make a bridge and put the agent's channel into it.
+
+    *is_mixed*: it mixes what it carries also for two, for a person who comes to it has spoken with somebody else before
+    (:mod:`dialer.pbx.wire`, rule 5).
+    """
+
+    channel: ChannelId
+    bridge: BridgeId
+    is_mixed: bool = False
 
 
 class CloseLine(Command, frozen=True, kw_only=True):
@@ -308,6 +402,8 @@ SAVES = (
     SaveLedger,
     SaveKnowledge,
     SavePacing,
+    SaveTrunkState,
+    SaveTransfer,
 )
 
 AnyCommand = (
@@ -322,6 +418,8 @@ AnyCommand = (
     | SaveLedger
     | SaveKnowledge
     | SavePacing
+    | SaveTrunkState
+    | SaveTransfer
     | ForgetChoice
     | FetchLeads
     | SetTimer
@@ -330,8 +428,15 @@ AnyCommand = (
     | HangUp
     | JoinAgent
     | SendToLastWord
+    | SendToOverflow
     | HoldContact
     | AnnounceWait
+    | MoveContact
+    | MoveLine
+    | RingTone
+    | StopTone
+    | DialThird
+    | ReportTransfer
     | OpenLine
     | CloseLine
     | RingAgent

@@ -11,9 +11,10 @@ import msgspec
 
 Language = Literal["ru", "en", "zh"]
 """Of what is said to people: Russian, English, Chinese (Mandarin)."""
-Choice = Literal["wait", "refuse", "later", "confirm", "operator"]
+Choice = Literal["wait", "refuse", "later", "confirm", "operator", "voicemail", "forwarded"]
 """What a person may choose by a key: wait for an operator, have no further calls, be called at another time;
-and after an announcement: confirm it, be connected with an operator."""
+and after an announcement: confirm it, be connected with an operator. What became of a person who called us and met
+nobody: they left a message in the call's recording, or were connected with the campaign's other number."""
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):

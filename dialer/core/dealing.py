@@ -1,7 +1,8 @@
 """Dealing: campaigns and their leads, who is joined with whom, and what is asked of the store.
 
 1. A person who answered is given to the longest idle operator who may serve the campaign, before any
-   new call is placed; who answered first goes first, with music or without.
+   new call is placed; who answered first goes first, with music or without, but who called us before all others
+   (:mod:`dialer.core.blending`).
 2. Nothing is originated while the event socket is down, the events lag, or the journal fails.
 3. How many calls are placed is the business of each campaign's mode (:mod:`dialer.core.modes`), who is
    dialed that of :mod:`dialer.core.dialing`.
@@ -12,16 +13,18 @@
 from __future__ import annotations
 
 from dialer.core import agent as agents
+from dialer.core import blending, judging, modes, routing, steps
 from dialer.core import call as calls
 from dialer.core import events as ev
-from dialer.core import judging, modes, steps
 from dialer.core.commands import FetchLeads, SaveCampaignState
 from dialer.core.desk import Desk, TrunkDesk
+from dialer.core.destinations import trunk_ids
 from dialer.core.ids import AgentId
+from dialer.core.lanes import may_serve
 from dialer.core.orders import ORDERS
-from dialer.core.pacing import progressive
 from dialer.core.state import FloorState
-from dialer.core.values import AgentState, Call, CampaignState, Centre, Lead
+from dialer.core.trunk import Trunk
+from dialer.core.values import TRUNK_DOWN, AgentState, Call, CampaignState, Centre, Lead
 
 # -- campaigns and trunks -------------------------------------------------------------------
 
@@ -59,19 +62,51 @@ def on_campaign_ordered(floor: FloorState, event: ev.CampaignOrdered) -> None:
 
 
 def on_trunk_applied(floor: FloorState, event: ev.TrunkApplied) -> None:
-    """A trunk that comes while it carries calls already counts them."""
+    """A trunk that comes while it carries calls already counts them. One that is changed stays in or out of rotation as it was."""
     desk = floor.trunks.get(event.trunk.id)
     if desk is None:
         live = sum(call.trunk == event.trunk.id for call in floor.calls.values())
         floor.trunks[event.trunk.id] = TrunkDesk(event.trunk, live)
+        _begin_anew(floor)
+        return
+    if _destinations(desk.trunk) != _destinations(event.trunk) or desk.is_removed:
+        _begin_anew(floor)
+    desk.trunk = event.trunk
+    desk.is_removed = False
+    routing.note(floor, desk, event.at, "it was applied again")
+
+
+def _destinations(trunk: Trunk) -> tuple[object, ...]:
+    return trunk.destinations, trunk.forbidden
+
+
+def on_trunk_ordered(floor: FloorState, event: ev.TrunkOrdered) -> None:
+    """Out of use, or in it again. What is on it goes on."""
+    desk = floor.trunks.get(event.trunk)
+    if desk is None:
+        return
+    if event.order == "remove":
+        desk.is_removed = True
+        _begin_anew(floor)
     else:
-        desk.trunk = event.trunk
+        desk.is_disabled = event.order == "disable"
+    routing.note(floor, desk, event.at, "by order")
 
 
 def on_trunk_changed(floor: FloorState, event: ev.TrunkChanged) -> None:
     """Reachable or not."""
-    if event.trunk in floor.trunks:
-        floor.trunks[event.trunk].is_up = event.is_up
+    desk = floor.trunks.get(event.trunk)
+    if desk is None:
+        return
+    if event.is_up:
+        desk.down.discard(event.server)
+    else:
+        desk.down.add(event.server)
+    why = "it answers OPTIONS" if event.is_up else "it does not answer OPTIONS"
+    routing.note(floor, desk, event.at, why, event.server)
+    if not event.is_up:
+        for attempt in routing.on_down(floor, desk, event.server, event.at):
+            steps.call_step(floor, attempt, calls.EndAsked(at=event.at, why=TRUNK_DOWN))
 
 
 def on_leads(floor: FloorState, event: ev.LeadsFetched) -> None:
@@ -108,7 +143,7 @@ def on_do_not_call_changed(floor: FloorState, event: ev.DoNotCallChanged) -> Non
 
 def on_centre_applied(floor: FloorState, event: ev.CentreApplied) -> None:
     """The centre's rules are new: caps were counted by the old ones in what is at hand."""
-    if floor.centre.caps != event.centre.caps:
+    if (floor.centre.caps, floor.centre.countries) != (event.centre.caps, event.centre.countries):
         _begin_anew(floor)
     are_pauses_other = _pauses(floor.centre) != _pauses(event.centre)
     floor.centre = event.centre
@@ -138,6 +173,7 @@ def settle(floor: FloorState, at: float) -> None:
     """Serve who waits, place the calls that may be placed, ask for the leads that will be wanted."""
     while _serve(floor, at) and floor.waiting and floor.idle:
         pass  # a progressive call that has an operator now may leave one to somebody who answered before
+    blending.reserve(floor)
     running = [desk for desk in floor.desks.values() if desk.state is CampaignState.RUNNING]
     if not running:
         return
@@ -164,16 +200,7 @@ def _serve(floor: FloorState, at: float) -> bool:
 
 def why_not_originating(floor: FloorState) -> list[str]:
     """Why nothing may be originated at this moment; empty when it may."""
-    why = []
-    if not floor.is_pbx_up:
-        why.append("no connection to Asterisk")
-    if floor.is_leaving:
-        why.append("the engine is leaving")
-    if floor.is_late:
-        why.append("events lag")
-    if floor.journal_error is not None:
-        why.append(f"the journal fails: {floor.journal_error}")
-    return why
+    return floor.why_not_originating()
 
 
 def _fetch(floor: FloorState, desk: Desk, at: float) -> None:
@@ -181,7 +208,10 @@ def _fetch(floor: FloorState, desk: Desk, at: float) -> None:
     limit = hopper.ask(wanted=modes.wanted(floor, desk), live=len(desk.live), at=at)
     if limit is not None:
         present = _present(floor, desk) if desk.campaign.owners.away == "wait" else ()
-        floor.out.append(FetchLeads(campaign=campaign, limit=limit, ask=hopper.asked, present=present))
+        more = min(len(trunk_ids(desk.campaign)) - 1, routing.MORE_MAX)
+        floor.out.append(
+            FetchLeads(campaign=campaign, limit=limit, ask=hopper.asked, present=present, more=more)
+        )
 
 
 def _present(floor: FloorState, desk: Desk) -> tuple[AgentId, ...]:
@@ -190,7 +220,7 @@ def _present(floor: FloorState, desk: Desk) -> tuple[AgentId, ...]:
         agent.id
         for agent in floor.agents.values()
         if agent.state is not AgentState.SIGNED_OUT
-        and progressive.may_serve(floor.cards[agent.id].campaigns, desk.campaign.id)
+        and may_serve(floor.cards[agent.id].campaigns, desk.campaign.id)
     )
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Literal
+
+from dialer.core.destinations import longest
 from dialer.core.hopper import Hopper
-from dialer.core.ids import AttemptId
-from dialer.core.values import Call, CallState, Campaign, CampaignState, Result, Trunk
+from dialer.core.ids import ONLY, AttemptId, ServerId, TrunkId
+from dialer.core.trunk import Trunk
+from dialer.core.values import TRUNK_DOWN, Call, CallState, Campaign, CampaignState
 
 BURST_S = 0.25
 """A trunk's unused rate is saved for no longer than this, so that a lull makes no flood."""
@@ -13,8 +18,18 @@ FAILURES_MAX = 5
 REST_S = 15.0
 REST_S_MAX = 300.0
 
+WINDOW = 20
+"""So many calls of a trunk are looked at, the last ones."""
+WINDOW_MIN = 10
+"""From fewer no share is told."""
+WINDOW_S = 300.0
+"""Older calls tell nothing of a trunk."""
+SHARE_MAX = 0.5
+"""A trunk that does not carry so many of its calls rests."""
+
+TrunkState = Literal["up", "down", "resting", "probing", "disabled", "removed"]
+
 _IN_FLIGHT = frozenset({CallState.DIALING, CallState.RINGING, CallState.ANSWERED})
-_NOT_CARRIED = frozenset({Result.FAILED, Result.NO_ROUTE})
 
 
 class Desk:
@@ -25,9 +40,16 @@ class Desk:
         self.state = state
         self.hopper = Hopper()
         self.live: set[AttemptId] = set()
+        self.incoming: set[AttemptId] = set()
+        """Those of the live ones that people made to us: they use up none of the campaign's lines."""
         self.unserved: set[AttemptId] = set()
         """Calls in flight to which no agent is promised: each will want one."""
+        self.unserved_on: dict[ServerId, set[AttemptId]] = {}
+        """The same, by server."""
         self.last_dialed_at = 0.0
+        self.last_dialed_on: dict[ServerId, float] = {}
+        self.turns: dict[TrunkId, int] = {}
+        """Whose turn it is among its trunks (:mod:`dialer.core.routing`)."""
 
     @property
     def is_running(self) -> bool:
@@ -35,62 +57,167 @@ class Desk:
 
     def index(self, call: Call) -> None:
         """Keep the sets true after *call* changed."""
-        if call.state in _IN_FLIGHT and call.agent is None:
+        mine = self.unserved_on.setdefault(call.server, set())
+        is_in_flight = call.state in _IN_FLIGHT or (
+            call.state is CallState.ENDING and call.ending == TRUNK_DOWN
+        )
+        if is_in_flight and call.agent is None:
             self.unserved.add(call.attempt)
+            mine.add(call.attempt)
         else:
             self.unserved.discard(call.attempt)
+            mine.discard(call.attempt)
         if call.state is CallState.ENDED:
             self.live.discard(call.attempt)
+            self.incoming.discard(call.attempt)
         else:
             self.live.add(call.attempt)
+            if call.direction == "in":
+                self.incoming.add(call.attempt)
 
 
 class TrunkDesk:
-    """A trunk on the floor: its caps hold for all campaigns together. *live*: its calls already up."""
+    """A trunk on the floor: its caps hold for all campaigns together. *live*: its calls already up, in both directions.
 
-    def __init__(self, trunk: Trunk, live: int = 0) -> None:
+    1. A call is placed only if a channel is free and the rate allows it; what is saved of the rate is a quarter of a second.
+    2. Rotation: of each call we learn whether the trunk carried it (it rang, was answered, or the person's side refused it) or not; of
+       many neither (we gave it up, nobody knows). :data:`FAILURES_MAX` in a row that were not, or :data:`SHARE_MAX` of the
+       last :data:`WINDOW` (of :data:`WINDOW_MIN` at least, and none older than :data:`WINDOW_S`), and it rests.
+    3. When the rest is over one call at a time probes. If it is carried, the trunk is back; if not, it rests twice as long. Other
+       calls that end meanwhile change nothing. A trunk that was well for :data:`WINDOW_MIN` calls begins with the short rest again.
+    4. What OPTIONS say holds for one server and at once.
+    """
+
+    def __init__(self, trunk: Trunk, live: int = 0, at: float = 0.0) -> None:
+        """*at*: when an engine took it up, who knows nothing of the calls just before, and so has saved nothing of the rate."""
         self.trunk = trunk
-        self.is_up = True
         self.live = live
-        self._tokens = 1.0
-        self._tokens_at = 0.0
-        self._failures = 0
+        self.down: set[ServerId] = set()
+        """The servers from which it does not answer."""
+        self.is_disabled = False
+        self.is_removed = False
+        self.probe: AttemptId | None = None
+        """The call that probes a trunk whose rest is over."""
+        self.noted: dict[ServerId, str] = {}
+        """Its state as it was written down last (:mod:`dialer.core.routing`)."""
+        self._shown: dict[str, int] = {}
+        self._tokens = 0.0
+        self._tokens_at = at
+        self._calls: deque[tuple[float, bool]] = deque(maxlen=WINDOW)
         self._rests = 0
-        self._rest_until = 0.0
+        self._since_rest = 0
+        self._rest_until: float | None = None
 
-    def lines(self, at: float) -> int:
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is out of rotation, its rest over or not."""
+        return self._rest_until is not None
+
+    def is_up(self, server: ServerId = ONLY) -> bool:
+        """Whether it answers OPTIONS from *server*, as far as is known."""
+        return server not in self.down
+
+    def state(self, server: ServerId = ONLY) -> TrunkState:
+        """In one word."""
+        if self.is_removed:
+            return "removed"
+        if self.is_disabled:
+            return "disabled"
+        if server in self.down:
+            return "down"
+        if self._rest_until is None:
+            return "up"
+        return "resting" if self.probe is None else "probing"
+
+    def serves(self, server: ServerId) -> bool:
+        """Whether *server* has it."""
+        return not self.trunk.servers or server in self.trunk.servers
+
+    def is_usable(self, at: float, server: ServerId = ONLY) -> bool:
+        """Whether it takes calls at all, if there is room."""
+        if self.is_removed or self.is_disabled or server in self.down or not self.serves(server):
+            return False
+        return self._rest_until is None or (at >= self._rest_until and self.probe is None)
+
+    def lines(self, at: float, server: ServerId = ONLY) -> int:
         """How many calls more the trunk carries at this moment. To ask changes nothing."""
-        if not self.is_up or at < self._rest_until:
+        if not self.is_usable(at, server):
             return 0
-        return max(0, self.trunk.channels_max - self.live)
+        free = max(0, self.trunk.channels_max - self.live)
+        return free if self._rest_until is None else min(1, free)
 
-    def room(self, at: float) -> int:
+    def room(self, at: float, server: ServerId = ONLY) -> int:
         """How many calls the trunk takes at this moment: as many as it has lines for, at its calls per second."""
-        return min(self.lines(at), int(self._saved(at) + 1e-9))
+        return min(self.lines(at, server), int(self._saved(at) + 1e-9))
 
-    def took(self, at: float) -> None:
+    def took(self, at: float, attempt: AttemptId | None = None) -> None:
         """A call was placed. Only a call that is really placed uses the rate."""
         self.live += 1
         self._tokens = self._saved(at) - 1.0
         self._tokens_at = max(at, self._tokens_at)
+        if self._rest_until is not None and at >= self._rest_until and self.probe is None:
+            self.probe = attempt
+
+    def came(self) -> None:
+        """A call came in by it."""
+        self.live += 1
+
+    def gave_back(self, attempt: AttemptId | None = None) -> None:
+        """A call ended."""
+        self.live -= 1
+        if attempt is not None and self.probe == attempt:
+            self.probe = None  # it told nothing: the next one probes
+
+    def judged(self, attempt: AttemptId, at: float, *, is_carried: bool) -> str:
+        """Whether the trunk carried the call is known now; why its rotation changed by that, or nothing."""
+        if self._rest_until is not None:
+            if self.probe != attempt:
+                return ""
+            self.probe = None
+            if is_carried:
+                self._calls.clear()
+                self._rest_until = None
+                self._since_rest = 0
+                return "a probing call was carried"
+            return self._rest(at, "a probing call was not carried")
+        self._calls.append((at, is_carried))
+        self._since_rest += 1
+        recent = [was_carried for when, was_carried in self._calls if when > at - WINDOW_S]
+        failed = recent.count(False)
+        if self._since_rest >= WINDOW_MIN and failed < SHARE_MAX * len(recent):
+            self._rests = 0
+        in_a_row = [was_carried for _, was_carried in self._calls][-FAILURES_MAX:]
+        if len(in_a_row) == FAILURES_MAX and not any(in_a_row):
+            return self._rest(at, f"{FAILURES_MAX} calls in a row were not carried")
+        if len(recent) >= WINDOW_MIN and failed >= SHARE_MAX * len(recent):
+            return self._rest(at, f"{failed} of {len(recent)} calls were not carried")
+        return ""
+
+    def _rest(self, at: float, why: str) -> str:
+        rest_s = min(REST_S_MAX, REST_S * 2**self._rests)
+        self._rest_until = at + rest_s
+        self._rests += 1
+        self._calls.clear()
+        return f"{why}: rests {rest_s:g} s"
+
+    def caller_id(self, campaign: Campaign, number: str) -> str:
+        """What the person at *number* is to see; of several numbers the next in turn."""
+        if campaign.caller_id:
+            return campaign.caller_id
+        ids = self.trunk.caller_ids
+        region = longest(ids.regions, number)
+        if several := ids.campaigns.get(campaign.id, ()):
+            whose = f"campaign {campaign.id}"
+        elif several := ids.regions[region] if region is not None else ():
+            whose = f"region {region}"
+        elif several := ids.numbers:
+            whose = ""
+        else:
+            return self.trunk.caller_id
+        turn = self._shown.get(whose, 0)
+        self._shown[whose] = turn + 1
+        return several[turn % len(several)]
 
     def _saved(self, at: float) -> float:
         rate = self.trunk.calls_per_second_max
         return min(max(1.0, rate * BURST_S), self._tokens + max(0.0, at - self._tokens_at) * rate)
-
-    def gave_back(self, result: Result | None, at: float) -> None:
-        """A call ended; what the trunk would not carry again and again makes it rest.
-
-        *result*: None where the trunk was never asked, for a rule of ours forbade the call.
-        """
-        self.live -= 1
-        if result is None:
-            return
-        if result not in _NOT_CARRIED:
-            self._failures = self._rests = 0
-            return
-        self._failures += 1
-        if self._failures >= FAILURES_MAX and at >= self._rest_until:
-            self._rest_until = at + min(REST_S_MAX, REST_S * 2**self._rests)
-            self._rests += 1
-            self._failures = FAILURES_MAX - 1

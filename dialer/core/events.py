@@ -27,6 +27,7 @@ from dialer.core.ids import (
     TrunkId,
 )
 from dialer.core.pacing.ledger import DayCount
+from dialer.core.transfer_facts import Transfer
 from dialer.core.values import Agent, AgentCard, Call, Campaign, CampaignState, Centre, Lead, Trunk
 
 
@@ -57,8 +58,9 @@ class DeadlinePassed(Event, frozen=True, kw_only=True):
 # -- Asterisk as a whole ------------------------------------------------------------------
 
 
-class LiveChannel(msgspec.Struct, frozen=True, kw_only=True):
-    """A channel that Asterisk listed. *bridge*: the bridge that it is in, if any.
+class LiveChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A channel that Asterisk listed. *bridge*: the bridge that it is in, if any. *arrived*: of a call that a person made to us,
+    what the dialplan told of it; empty where it is elsewhere by now.
 
     *place*: what the dialplan does with the person: listens who answered, leaves a machine a message, plays the
     announcement; empty: something else, or nothing.
@@ -70,6 +72,7 @@ class LiveChannel(msgspec.Struct, frozen=True, kw_only=True):
     in_app: bool = False
     bridge: BridgeId | None = None
     place: Literal["", "listening", "machine", "announcement"] = ""
+    arrived: tuple[str, ...] = ()
 
 
 class PbxConnected(Event, frozen=True, kw_only=True):
@@ -138,7 +141,7 @@ class OriginateRefused(Event, frozen=True, kw_only=True):
     """Asterisk (or our own dispatcher, before sending) refused to place the call.
 
     *was_sent* is false when the request certainly never reached Asterisk. *is_ours*: a rule forbids the call, or
-    it could not be saved: the trunk has no part in it.
+    it could not be saved or sent: the trunk has no part in it.
     """
 
     attempt: AttemptId
@@ -166,8 +169,9 @@ class ContactAnswered(Event, frozen=True, kw_only=True):
 class CallArrived(Event, frozen=True, kw_only=True):
     """A person calls us: the channel is ours, answered, and its recording runs.
 
-    *did*: our number. *number*: the caller's, E.164, or empty. *lead*: the caller's place in *campaign*, known or opened just now;
-    its ``owner`` is the last operator, if there is one. *phone*: the lead's number from which they call.
+    *did*: our number. *number*: the caller's, E.164, or empty. *lead*: the caller's place in *campaign*, known or opened just now.
+    *phone*: the lead's number from which they call. *last_operator*: who spoke with them last. *is_open*: whether it
+    is one of the hours in which the campaign takes calls.
     """
 
     attempt: AttemptId
@@ -177,6 +181,29 @@ class CallArrived(Event, frozen=True, kw_only=True):
     number: str
     lead: Lead
     phone: PhoneId
+    last_operator: AgentId | None = None
+    is_open: bool = True
+    server: ServerId = ONLY
+
+
+class CallMissed(Event, frozen=True, kw_only=True):
+    """A person called us while no engine ran, and the dialplan alone spoke to them; the call is over. It is told until
+    ``ForgetChoice`` says that it stands in the journal.
+
+    *arrived_at*: when they called. *choice*: what they chose (``later`` with *due*, ``voicemail``, ``forwarded``); None: nothing.
+    The other fields: as of :class:`CallArrived`.
+    """
+
+    attempt: AttemptId
+    campaign: CampaignId
+    trunk: TrunkId
+    did: str
+    number: str
+    lead: Lead
+    phone: PhoneId
+    arrived_at: float
+    choice: Choice | None = None
+    due: float | None = None
     server: ServerId = ONLY
 
 
@@ -292,6 +319,28 @@ class PhoneReferred(Event, frozen=True, kw_only=True):
     channel: ChannelId
     to: str = ""
     other: ChannelId | None = None
+
+
+class PhoneDialed(Event, frozen=True, kw_only=True):
+    """An agent's phone calls a *number* on a channel of its own, which waits for our answer: a second call beside the
+    conversation, to consult somebody. *phone*: as in :class:`FeatureDialed`."""
+
+    channel: ChannelId
+    phone: str
+    number: str
+
+
+class ThirdAnswered(Event, frozen=True, kw_only=True):
+    """A third party who was called by a trunk answered; the channel is ours."""
+
+    channel: ChannelId
+
+
+class ThirdRefused(Event, frozen=True, kw_only=True):
+    """A third party was not called, or Asterisk refused to."""
+
+    channel: ChannelId
+    reason: str
 
 
 class DigitPressed(Event, frozen=True, kw_only=True):
@@ -431,6 +480,14 @@ class DoNotCallChanged(Event, frozen=True, kw_only=True):
 # -- the engine ---------------------------------------------------------------------------
 
 
+class Onward(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call needs to go on by another trunk: *more* ids of attempts; *tried*: trunks that would not carry it."""
+
+    attempt: AttemptId
+    more: tuple[AttemptId, ...] = ()
+    tried: tuple[TrunkId, ...] = ()
+
+
 class EngineStarted(Event, frozen=True, kw_only=True):
     """An engine of *version* has taken up what the journal remembered (``Floor.take_up``): its first event.
 
@@ -451,8 +508,12 @@ class EngineStarted(Event, frozen=True, kw_only=True):
     servers: tuple[Server, ...] = ()
     """Empty: the only one."""
     trunks_disabled: tuple[TrunkId, ...] = ()
+    onward: tuple[Onward, ...] = ()
+    """Of the calls that are being dialed."""
     knowledge: tuple[tuple[str, str], ...] = ()
     """What pacing had learnt, by the name it is kept under (``SaveKnowledge``)."""
+    transfers: tuple[Transfer, ...] = ()
+    """Those that were not over, of calls that had not ended."""
 
 
 # -- the store ----------------------------------------------------------------------------
@@ -524,6 +585,7 @@ AnyEvent = (
     | ContactRang
     | ContactAnswered
     | CallArrived
+    | CallMissed
     | MachineAnswered
     | AnnouncementBegan
     | ContactReturned
@@ -535,6 +597,9 @@ AnyEvent = (
     | FeatureDialed
     | PhoneHeld
     | PhoneReferred
+    | PhoneDialed
+    | ThirdAnswered
+    | ThirdRefused
     | DigitPressed
     | LineJoined
     | LineRefused

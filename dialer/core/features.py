@@ -1,7 +1,8 @@
 """Feature codes: what an agent may ask for from the desk phone.
 
 A code is dialed as a call of its own (``*43``), or keyed on the line while the agent is
-parked. Both arrive here as digits. Codes have a fixed length, so that no key ends them.
+parked. Both arrive here as digits. Codes have a fixed length, so that no key ends them; but for those that
+name whom to call, which end with ``#``.
 """
 
 from __future__ import annotations
@@ -24,13 +25,28 @@ class Feature(StrEnum):
     """Call the person again in so many hours and minutes (``HHMM``), whoever is free then."""
     MY_CALLBACK = "47"
     """The same, by this operator."""
+    BLIND = "50"
+    """Transfer the person to that extension or number, without a word before. Ends with ``#``."""
+    CONSULT = "51"
+    """Call that extension or number while the person hears music. Ends with ``#``."""
+    COMPLETE = "52"
+    """Leave the person to whom was called, and go."""
+    CONFERENCE = "53"
+    """All three talk."""
+    BACK = "54"
+    """Back to the person, without whom was called."""
+    HOLD = "55"
+    """Music for the person; once more: back to them."""
 
 
+NUMBER_DIGITS_MAX = 20
+"""More keys than this are no number."""
+_NAMES_SOMEBODY = frozenset({Feature.BLIND, Feature.CONSULT})
 _ARGUMENT_DIGITS = {Feature.PAUSE: 1, Feature.RESULT: 1, Feature.CALLBACK: 4, Feature.MY_CALLBACK: 4}
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A complete code. *argument*: the digit of a pause's reason or of a result, a delay, else empty."""
+    """A complete code. *argument*: the digit of a pause's reason or of a result, a delay, whom to call, else empty."""
 
     feature: Feature
     argument: str = ""
@@ -43,6 +59,9 @@ def parse(digits: str) -> Asked | None:
     except ValueError:
         return None
     argument = digits[2:]
+    if feature in _NAMES_SOMEBODY:
+        is_number = argument.isascii() and argument.isdigit() and len(argument) <= NUMBER_DIGITS_MAX
+        return Asked(feature, argument) if is_number else None
     if len(argument) != _ARGUMENT_DIGITS.get(feature, 0) or argument.strip("0123456789"):
         return None
     return Asked(feature, argument)
@@ -66,6 +85,10 @@ def key(pressed: str, digit: str) -> tuple[str, str | None]:
         return "", None
     pressed += digit
     code = pressed[1:]
+    if code[:2] in _NAMES_SOMEBODY:
+        if digit == "#":
+            return "", code[:-1]
+        return (pressed, None) if len(code) <= 2 + NUMBER_DIGITS_MAX else ("", code)
     if len(code) < 2:
         return pressed, None
     try:

@@ -15,20 +15,23 @@ served and who is dialed), :mod:`dialer.core.requests` (what people ask), :mod:`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from dialer.core import adoption, dealing, modes, requests, steps
+from dialer.core import adoption, arrivals, dealing, modes, requests, routing, steps, transferring
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
+from dialer.core import transfer as transfers
 from dialer.core.commands import AnyCommand, HangUp, OpenLine, SendToLastWord, SetTimer
 from dialer.core.desk import Desk, TrunkDesk
-from dialer.core.ids import AgentId, AttemptId, CampaignId, line_bridge
+from dialer.core.ids import ONLY, AgentId, AttemptId, CampaignId, ServerId, TrunkId, line_bridge
+from dialer.core.lanes import lane
 from dialer.core.pacing.book import Reason, Rule
 from dialer.core.pacing.ledger import DayCount, Ledger
 from dialer.core.pacing.pacer import Pacer
 from dialer.core.state import FloorState
+from dialer.core.transfer_facts import Transfer
 from dialer.core.values import (
     Agent,
     AgentCard,
@@ -57,6 +60,7 @@ class Floor:
         self._state = state = FloorState(pacer if pacer is not None else Pacer())
         self.desks = state.desks
         self.trunks = state.trunks
+        self.servers = state.servers
         self.cards = state.cards
         self.agents = state.agents
         self.calls = state.calls
@@ -95,6 +99,11 @@ class Floor:
         last: Iterable[tuple[Call, Lead | None]] = (),
         ledgers: Iterable[tuple[CampaignId, tuple[DayCount, ...]]] = (),
         knowledge: Iterable[tuple[str, str]] = (),
+        trunks_disabled: Container[TrunkId] = (),
+        onward: Iterable[ev.Onward] = (),
+        at: float | None = None,
+        servers: Iterable[ev.Server] = (),
+        transfers: tuple[Transfer, ...] = (),
     ) -> None:
         """Take up what the journal remembers, before the first event. Decides nothing.
 
@@ -103,13 +112,20 @@ class Floor:
         if that was dialed again since. *ledgers*, *knowledge*: see :class:`dialer.core.events.EngineStarted`.
         """
         state = self._state
+        if at is not None:
+            state.at = at
         if centre is not None:
             state.centre = centre
+        calls = list(calls)
+        state.servers.apply(servers)
+        for call, _ in calls:
+            state.servers.desk(call.server)
         for campaign, campaign_state in campaigns:
             state.desks[campaign.id] = Desk(campaign, campaign_state)
             state.teller.campaign(campaign, state.at)
         for trunk in trunks:
-            state.trunks[trunk.id] = TrunkDesk(trunk)
+            desk = state.trunks[trunk.id] = TrunkDesk(trunk, at=state.at)
+            desk.is_disabled = trunk.id in trunks_disabled
         for card in cards:
             state.take_card(card)
         for agent in agents:
@@ -123,8 +139,10 @@ class Floor:
                     state.remember_last(call, lead)
         for call, lead in calls:
             if call.campaign in state.desks:
-                state.take_call(call, lead)
+                state.take_call(call, lead, is_placed=False)
                 state.teller.taken_up(call, state.desks[call.campaign].campaign)
+        state.onward.update({one.attempt: one for one in onward if one.attempt in state.calls})
+        transferring.restore(state, transfers)
         for agent_id in state.agents:
             state.tell_of(agent_id)  # whose call they have is known now
         state.pacer.take_up(dict(ledgers), dict(knowledge), state.at)
@@ -142,6 +160,10 @@ class Floor:
             last=started.last,
             ledgers=started.ledgers,
             knowledge=started.knowledge,
+            trunks_disabled=started.trunks_disabled,
+            onward=started.onward,
+            servers=started.servers,
+            transfers=started.transfers,
         )
 
     def deadlines(self) -> list[SetTimer]:
@@ -164,24 +186,34 @@ class Floor:
 
     @property
     def has_doubts(self) -> bool:
-        """Whether the last list of what lives gave rise to doubts, and the next should come soon."""
-        return bool(self._state.doubts)
+        """Whether a last list of what lives gave rise to doubts, and the next should come soon."""
+        return any(desk.doubts for desk in self.servers.values())
 
-    def unheard(self, *, is_sure: bool) -> list[Call]:
-        """The calls that nobody is known to have answered, and may have: see :func:`dialer.core.adoption.unheard`."""
-        return adoption.unheard(self._state, is_sure=is_sure)
+    def unheard(self, server: ServerId = ONLY, *, is_sure: bool) -> list[Call]:
+        """The calls on *server* that nobody is known to have answered, and may have: see
+        :func:`dialer.core.adoption.unheard`."""
+        return adoption.unheard(self._state, server, is_sure=is_sure)
 
     @property
     def reasons(self) -> Mapping[CampaignId, Sequence[tuple[float, Reason]]]:
-        """Why each predictive campaign got as many calls as it did, of late, and when; oldest first."""
+        """Why each predictive campaign (with several servers: each of its lanes) got as many calls as it did, of late, and
+        when; oldest first."""
         return self._state.reasons
+
+    def reasons_of(self, campaign: CampaignId) -> list[tuple[float, Reason]]:
+        """:attr:`reasons` of one campaign, on all servers; oldest first."""
+        lanes = [lane(campaign, server) for server in self.servers]
+        found = [one for name in lanes for one in self.reasons.get(name, ())]
+        return sorted(found, key=lambda one: one[0]) if len(lanes) > 1 else found
 
     def ledger(self, campaign: CampaignId) -> Ledger | None:
         """The campaign's count of abandoned calls; None where nothing is counted."""
         return self._state.pacer.ledgers.get(campaign)
 
-    def why_not_originating(self) -> list[str]:
-        """Why nothing may be originated at this moment; empty when it may."""
+    def why_not_originating(self, server: ServerId | None = None) -> list[str]:
+        """Why nothing may be originated on *server*, or (None) on any, at this moment; empty when it may."""
+        if server is not None:
+            return self._state.why_not_originating(server)
         return dealing.why_not_originating(self._state)
 
 
@@ -204,6 +236,8 @@ def _on_tick(floor: FloorState, event: ev.Ticked) -> None:
             _expire_agent(floor, agent.id, at)
     for attempt in list(floor.waiting):
         steps.call_step(floor, attempt, calls.LimitPassed(at=at))
+    arrivals.let_nobody_wait_in_vain(floor, at)
+    transferring.expire(floor, at)
     floor.out += floor.waiting.tell_again(at)
 
 
@@ -222,7 +256,7 @@ def _expire_call(floor: FloorState, attempt: AttemptId, at: float) -> None:
     call = floor.calls.get(attempt)
     if call is None or call.deadline is None or at < call.deadline:
         return
-    if floor.is_deaf and call.state in _UNKNOWN_WHILE_AWAY:
+    if floor.is_deaf(call.server) and call.state in _UNKNOWN_WHILE_AWAY:
         return
     if call.agent is not None:
         # A person waits for a rung phone as long as it is rung: both end in the same instant, and
@@ -240,19 +274,25 @@ def _expire_agent(floor: FloorState, agent_id: AgentId, at: float) -> None:
     agent = floor.agents.get(agent_id)
     if agent is None or agent.deadline is None or at < agent.deadline:
         return
-    if floor.is_deaf and agent.state in _LINE_UNKNOWN_WHILE_AWAY:
+    if floor.is_deaf(agent.server) and agent.state in _LINE_UNKNOWN_WHILE_AWAY:
         return
     steps.agent_step(floor, agent_id, agents.Expired(at=at))
 
 
 def _on_pbx_disconnected(floor: FloorState, event: ev.PbxDisconnected) -> None:
-    floor.is_pbx_up = False
+    floor.servers.desk(event.server).is_up = False
 
 
 def _on_lag(floor: FloorState, event: ev.EventsLagged) -> None:
     floor.is_late = event.is_late
-    if not floor.is_deaf:
+    if not event.is_late:
         steps.renew_joins(floor, event.at)
+
+
+def _on_servers_applied(floor: FloorState, event: ev.ServersApplied) -> None:
+    floor.servers.apply(event.servers)
+    for desk in floor.desks.values():
+        floor.teller.campaign(desk.campaign, event.at)
 
 
 def _on_leaving(floor: FloorState, event: ev.Leaving) -> None:
@@ -289,6 +329,10 @@ def _on_connected(floor: FloorState, event: ev.Connected) -> None:
     already, and so be it; if not, the person is taken out of there, back to the music or by what the
     campaign does with people for whom there is nobody.
     """
+    if event.attempt in floor.transfers:
+        fact = transfers.PersonMoved(at=event.at, bridge=event.bridge)
+        steps.transfer_step(floor, event.attempt, fact)
+        return
     call = floor.calls.get(event.attempt)
     agent_id = floor.whose_line(event.bridge)
     if call is None or agent_id is None:
@@ -307,6 +351,10 @@ def _on_connected(floor: FloorState, event: ev.Connected) -> None:
 
 def _on_join_refused(floor: FloorState, event: ev.JoinRefused) -> None:
     """The line is opened again: if its bridge was lost that mends it, and if it is gone we learn it."""
+    if event.attempt in floor.transfers:
+        fact = transfers.MoveRefused(at=event.at, bridge=event.bridge)
+        steps.transfer_step(floor, event.attempt, fact)
+        return
     call = floor.calls.get(event.attempt)
     agent_id = floor.whose_line(event.bridge)
     if call is None or agent_id is None or call.state is not CallState.CONNECTING or call.agent != agent_id:
@@ -326,6 +374,10 @@ def _on_line_joined(floor: FloorState, event: ev.LineJoined) -> None:
     if agent_id is not None and event.bridge == line_bridge(event.channel):
         steps.hear_from(floor, agent_id, event.at)
         steps.agent_step(floor, agent_id, agents.LineUp(at=event.at))
+        if agent_id in floor.reopening:
+            steps.opened_anew(floor, agent_id, event.at)
+    elif agent_id is None:
+        transferring.on_third_joined(floor, event)
 
 
 def _on_leg_answered(floor: FloorState, event: ev.LegAnswered) -> None:
@@ -337,24 +389,32 @@ def _on_leg_answered(floor: FloorState, event: ev.LegAnswered) -> None:
 
 
 def _on_line_gone(floor: FloorState, event: ev.LineRefused | ev.LegRefused | ev.LineEnded) -> None:
+    if transferring.on_third_gone(floor, event.channel, event.at):
+        return
+    if isinstance(event, ev.LineEnded) and transferring.on_aside_gone(floor, event.channel, event.at):
+        return
     agent_id = floor.by_channel.get(event.channel)
     if agent_id is not None:
         steps.agent_step(floor, agent_id, agents.LineDown(at=event.at))
 
 
 def _on_phone_changed(floor: FloorState, event: ev.PhoneChanged) -> None:
-    if event.is_registered:
-        floor.dead_phones.discard(event.phone)
-    else:
-        floor.dead_phones.add(event.phone)
+    one = event.server, event.phone
+    known, gone = (
+        (floor.known_phones, floor.dead_phones)
+        if event.is_registered
+        else (floor.dead_phones, floor.known_phones)
+    )
+    known.add(one)
+    gone.discard(one)
     _look_at_phone(floor, event.phone, event.at)
 
 
 def _on_phone_used(floor: FloorState, event: ev.PhoneUsed) -> None:
     if event.is_in_use:
-        floor.used_phones.add(event.phone)
+        floor.used_phones.add((event.server, event.phone))
     else:
-        floor.used_phones.discard(event.phone)
+        floor.used_phones.discard((event.server, event.phone))
     _look_at_phone(floor, event.phone, event.at)
 
 
@@ -405,13 +465,17 @@ _HANDLERS: dict[type, Callable[[FloorState, Any], None]] = {
     ev.DoNotCallChanged: dealing.on_do_not_call_changed,
     ev.LeadsFetched: dealing.on_leads,
     ev.LeadsAdded: dealing.on_leads_added,
-    ev.PbxLost: _ignore,
-    ev.ServersApplied: _ignore,
-    ev.TrunkOrdered: _ignore,
-    ev.CallArrived: _ignore,
-    ev.PhoneHeld: _ignore,
-    ev.PhoneReferred: _ignore,
-    ev.EngineStarted: _ignore,
+    ev.PbxLost: adoption.on_pbx_lost,
+    ev.ServersApplied: _on_servers_applied,
+    ev.TrunkOrdered: dealing.on_trunk_ordered,
+    ev.CallArrived: arrivals.on_arrived,
+    ev.CallMissed: arrivals.on_missed,
+    ev.PhoneHeld: transferring.on_held,
+    ev.PhoneReferred: transferring.on_referred,
+    ev.PhoneDialed: transferring.on_phone_dialed,
+    ev.ThirdAnswered: transferring.on_third_answered,
+    ev.ThirdRefused: transferring.on_third_refused,
+    ev.EngineStarted: routing.on_started,
     ev.RecordingStored: _ignore,
     ev.RecordingMissing: _ignore,
 }
@@ -432,6 +496,11 @@ _QUIET = frozenset(
         ev.ContactHungUp,
         ev.FeatureDialed,
         ev.DigitPressed,
+        ev.PhoneHeld,
+        ev.PhoneReferred,
+        ev.PhoneDialed,
+        ev.ThirdAnswered,
+        ev.ThirdRefused,
         ev.LineJoined,
         ev.LineRefused,
         ev.LegAnswered,

@@ -1,6 +1,6 @@
 """Who may be given a person right now: the idle operators, longest idle first.
 
-They are kept by skills (the campaigns that they work for), of which there are few however many
+They are kept by skills (the campaigns that they work for; with several servers, the lanes), of which there are few however many
 operators there are, so that looking somebody up costs the same with five operators as with five
 hundred. Used by the floor alone, which says who is idle.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from dialer.core.ids import AgentId, CampaignId
-from dialer.core.pacing.progressive import Skills, may_serve
+from dialer.core.lanes import Skills, may_serve
 
 
 class Idle:
@@ -79,9 +79,21 @@ class Idle:
                     break
         return best[1] if best is not None else None
 
-    def longest_of(self, skills: Skills) -> AgentId:
-        """The longest idle operator with exactly these *skills*; KeyError if there is none."""
-        return next(iter(self._groups[skills]))
+    def all_of(
+        self, campaign: CampaignId, but: Container[AgentId] = (), but_of: Container[Skills] = ()
+    ) -> list[tuple[float, AgentId]]:
+        """All of whom :meth:`longest` is the first, in no order: since when they are idle, and who."""
+        return [
+            (since, agent)
+            for skills, group in self._groups.items()
+            if skills not in but_of and may_serve(skills, campaign)
+            for agent, since in group.items()
+            if agent not in but
+        ]
+
+    def longest_of(self, skills: Skills, but: Container[AgentId] = ()) -> AgentId:
+        """The longest idle operator with exactly these *skills* who is not in *but*; there must be one."""
+        return next(agent for agent in self._groups[skills] if agent not in but)
 
     @staticmethod
     def _last(group: dict[AgentId, float]) -> tuple[float, AgentId]:

@@ -41,6 +41,7 @@ ContactId = NewType("ContactId", int)
 PhoneId = NewType("PhoneId", int)
 
 _ATTEMPT = re.compile(r"a[0-9a-v]{20}\Z")
+_THIRD = re.compile(r"third-[^-]+-[0-9]+\Z")
 
 
 def is_attempt(text: str) -> bool:
@@ -56,6 +57,21 @@ def leg_of(attempt: AttemptId, agent: AgentId) -> ChannelId:
 def is_leg(channel: ChannelId) -> bool:
     """Whether *channel* is an agent's leg that was rung for some attempt."""
     return channel.startswith("leg-")
+
+
+def third_of(attempt: AttemptId, place: int) -> ChannelId:
+    """The channel id of the third party of the call's transfer number *place*, who is called by a trunk."""
+    return ChannelId(f"third-{attempt}-{place}")
+
+
+def attempt_of_third(channel: ChannelId) -> AttemptId | None:
+    """The call whose third party *channel* is, or was; None if it is no such channel."""
+    return AttemptId(channel.split("-")[1]) if is_third(channel) else None
+
+
+def is_third(channel: ChannelId) -> bool:
+    """Whether *channel* is a third party's who was called by a trunk."""
+    return _THIRD.match(channel) is not None
 
 
 def line_of(bridge: BridgeId) -> ChannelId:

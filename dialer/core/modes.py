@@ -8,7 +8,9 @@
 4. Idle operators who could serve a predictive campaign that has calls in flight, or could place one, are not used by
    progressive campaigns of the same priority or a worse one: the rule counts on them. The other way round, people who answered a
    predictive call are not given to operators whom progressive calls count on (``FloorState.choose``).
-5. Why a predictive campaign got as many calls as it did is kept for :data:`KEPT` decisions, and written down when what limits
+5. With several servers each campaign places its calls by lane (:mod:`dialer.core.lanes`): on each server where it is heard as many as
+   the operators there allow. An announcement counts on nobody and goes by the servers' weights (:mod:`dialer.core.servers`).
+6. Why a predictive campaign got as many calls as it did is kept for :data:`KEPT` decisions, and written down when what limits
    it has changed (every :data:`NOTE_S` at most) and each :data:`NOTE_AGAIN_S`. What the rule has learnt is written down each
    :data:`LEARNT_S`, and when the engine leaves.
 """
@@ -18,14 +20,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
+import msgspec
+
+from dialer.core import blending, dialing, routing, steps
 from dialer.core import call as calls
-from dialer.core import dialing, steps
 from dialer.core.commands import SaveKnowledge, SavePacing
 from dialer.core.desk import Desk
-from dialer.core.ids import AttemptId, CampaignId
+from dialer.core.ids import AttemptId, CampaignId, ServerId
+from dialer.core.lanes import Skills, campaign_of, lane, may_serve, server_of
 from dialer.core.pacing import progressive
 from dialer.core.pacing.book import Reason, Room
-from dialer.core.pacing.progressive import Skills, may_serve
 from dialer.core.state import FloorState
 from dialer.core.values import CallState
 
@@ -48,8 +52,18 @@ def place(floor: FloorState, running: list[Desk], at: float) -> None:
     if by_mode["progressive"] and floor.idle:
         _place_progressive(floor, by_mode, at)
     for desk in by_mode["announcement"]:
-        while dialing.dial(floor, desk, at):
+        while _announce(floor, desk, at):
             pass
+
+
+def _announce(floor: FloorState, desk: Desk, at: float) -> bool:
+    """Place a call that counts on no operator, on the server whose turn it is."""
+    servers = [one for one in floor.servers.up if dialing.room(floor, desk, at, one)[0] > 0]
+    server = floor.servers.next_of(servers)
+    if server is None or not dialing.dial(floor, desk, at, server=server):
+        return False
+    floor.servers.had_turn(server, servers)
+    return True
 
 
 def wanted_most(floor: FloorState, desk: Desk) -> int:
@@ -62,12 +76,13 @@ def wanted(floor: FloorState, desk: Desk) -> int:
     match desk.campaign.mode:
         case "progressive":
             counts = floor.idle.counts.items()
-            return 2 * sum(count for skills, count in counts if may_serve(skills, desk.campaign.id))
+            lanes = [lane(desk.campaign.id, server) for server in floor.servers.used]
+            return 2 * sum(count for skills, count in counts if any(may_serve(skills, one) for one in lanes))
         case "predictive":
             return 2 * len(floor.idle) + len(desk.live) + _SPARE
         case "announcement":
-            trunk = floor.trunks.get(desk.campaign.trunk)
-            return 2 * trunk.lines(floor.at) if trunk is not None else 0
+            servers = floor.servers.up
+            return 2 * max((routing.lines(floor, desk.campaign, floor.at, one) for one in servers), default=0)
 
 
 def learn(floor: FloorState, at: float) -> None:
@@ -82,11 +97,14 @@ def learn(floor: FloorState, at: float) -> None:
 
 
 def _place_predictive(floor: FloorState, desks: list[Desk], at: float) -> None:
-    rooms = []
+    rooms, lanes = [], {}
     for desk in desks:
-        count, limit = dialing.room(floor, desk, at)
         campaign = desk.campaign
-        rooms.append(Room(campaign=campaign.id, calls=count, limit=limit, priority=campaign.priority))
+        for server in floor.servers.up:
+            count, limit = dialing.room(floor, desk, at, server)
+            name = lane(campaign.id, server)
+            rooms.append(Room(campaign=name, calls=count, limit=limit, priority=campaign.priority))
+            lanes[str(name)] = desk, server
     decision = floor.pacer.decide(at, rooms)
     floor.has_trace = (
         True  # the rule remembers what it was asked: whoever plays the journal again must ask, too
@@ -95,10 +113,11 @@ def _place_predictive(floor: FloorState, desks: list[Desk], at: float) -> None:
         call = floor.calls.get(AttemptId(attempt))
         if call is not None and call.agent is None and call.state in (CallState.DIALING, CallState.RINGING):
             steps.call_step(floor, call.attempt, calls.EndAsked(at=at, why=_GIVEN_UP))
-    left = {str(desk.campaign.id): desk for desk in desks}
-    for name in decision.place:
-        if name in left and not dialing.dial(floor, left[name], at):
-            del left[name]
+    for placed in decision.place:
+        if placed in lanes:
+            desk, server = lanes[placed]
+            if not dialing.dial(floor, desk, at, server=server):
+                del lanes[placed]
     for reason in decision.reasons:
         _note(floor, reason, at)
     if at - floor.learnt_at >= LEARNT_S:
@@ -106,12 +125,14 @@ def _place_predictive(floor: FloorState, desks: list[Desk], at: float) -> None:
 
 
 def _note(floor: FloorState, reason: Reason, at: float) -> None:
-    campaign = CampaignId(reason.campaign)
-    floor.reasons.setdefault(campaign, deque(maxlen=KEPT)).append((at, reason))
-    since, last = floor.noted.get(campaign, (float("-inf"), None))
+    """Lanes are told apart in what is kept and written down by the server alone (*reason* names its lane)."""
+    name = CampaignId(reason.campaign)
+    reason = msgspec.structs.replace(reason, campaign=campaign_of(name), server=server_of(name))
+    floor.reasons.setdefault(name, deque(maxlen=KEPT)).append((at, reason))
+    since, last = floor.noted.get(name, (float("-inf"), None))
     is_other = last is None or last.limit != reason.limit
     if at - since >= (NOTE_S if is_other else NOTE_AGAIN_S):
-        floor.noted[campaign] = at, reason
+        floor.noted[name] = at, reason
         floor.out.append(SavePacing(reason=reason, at=at))
 
 
@@ -124,25 +145,35 @@ def _place_progressive(floor: FloorState, by_mode: Mapping[str, list[Desk]], at:
     Who is promised to a call before others were placed changes what they count on: it is all looked at anew.
     """
     desks = by_mode["progressive"]
-    ahead = [desk for desk in floor.desks.values() if _counts_on_the_idle(floor, desk, at)]
+    ahead = [
+        (desk, server)
+        for desk in floor.desks.values()
+        if desk.campaign.mode == "predictive"
+        for server in floor.servers
+        if _counts_on_the_idle(floor, desk, server, at)
+    ]
     # Whom a predictive campaign counts on, others of no better priority leave alone (rule 4).
     for priority in sorted({desk.campaign.priority for desk in desks}) if ahead else [None]:
-        kept = [desk.campaign.id for desk in ahead if priority is None or desk.campaign.priority <= priority]
+        kept = [
+            lane(desk.campaign.id, server)
+            for desk, server in ahead
+            if priority is None or desk.campaign.priority <= priority
+        ]
         group = [desk for desk in desks if priority is None or desk.campaign.priority == priority]
         while _place_round(floor, group, kept, at):
             pass
 
 
-def _counts_on_the_idle(floor: FloorState, desk: Desk, at: float) -> bool:
-    """Whether it is a predictive campaign whose calls in flight, or whose next one, may want an idle operator."""
-    if desk.campaign.mode != "predictive":
-        return False
-    return bool(desk.unserved) or (desk.is_running and dialing.room(floor, desk, at)[0] > 0)
+def _counts_on_the_idle(floor: FloorState, desk: Desk, server: ServerId, at: float) -> bool:
+    """Whether calls in flight of the predictive campaign there, or its next one, may want an idle operator."""
+    return bool(desk.unserved_on.get(server)) or (
+        desk.is_running and dialing.room(floor, desk, at, server)[0] > 0
+    )
 
 
 def _place_round(floor: FloorState, running: list[Desk], kept: list[CampaignId], at: float) -> bool:
     """Place the calls that may be placed without the operators who serve the campaigns *kept*; whether to look again."""
-    ready: Mapping[Skills, int] = floor.idle.counts
+    ready: Mapping[Skills, int] = blending.ready(floor)
     if kept:
         ready = {
             skills: count
@@ -152,22 +183,30 @@ def _place_round(floor: FloorState, running: list[Desk], kept: list[CampaignId],
     unserved = floor.unserved()
     if not progressive.is_anyone_left(unserved, ready):
         return False
-    rooms = {desk.campaign.id: dialing.room(floor, desk, at)[0] for desk in running}
+    rooms: dict[CampaignId, int] = {}
+    turns: dict[CampaignId, tuple[Desk, ServerId]] = {}
+    for server in floor.servers:
+        turns |= {lane(desk.campaign.id, server): (desk, server) for desk in floor.desks.values()}
+    for server in floor.servers.up:
+        rooms |= {
+            lane(desk.campaign.id, server): dialing.room(floor, desk, at, server)[0] for desk in running
+        }
     if not any(room > 0 for room in rooms.values()):
         return False
-    turns = sorted(floor.desks.values(), key=lambda desk: (desk.campaign.priority, desk.last_dialed_at))
+    in_turn = sorted(turns.items(), key=lambda one: _turn(*one[1]))
     demands = [
-        progressive.Demand(
-            desk.campaign.id,
-            unserved.get(desk.campaign.id, 0),
-            rooms.get(desk.campaign.id, 0),
-            desk.campaign.priority,
-        )
-        for desk in turns
-        if desk.campaign.id in unserved or desk.campaign.id in rooms
+        progressive.Demand(name, unserved.get(name, 0), rooms.get(name, 0), desk.campaign.priority)
+        for name, (desk, _) in in_turn
+        if name in unserved or name in rooms
     ]
-    for campaign, skills in progressive.place(demands, ready):
+    for name, skills in progressive.place(demands, ready):
         idle = len(floor.idle)
-        if dialing.dial(floor, floor.desks[campaign], at, skills) and len(floor.idle) < idle:
+        desk, server = turns[name]
+        if dialing.dial(floor, desk, at, skills, server) and len(floor.idle) < idle:
             return True
     return False
+
+
+def _turn(desk: Desk, server: ServerId) -> tuple[float, float, float]:
+    """By priority; then who dialed longest ago: the campaign, and of its lanes that one."""
+    return desk.campaign.priority, desk.last_dialed_at, desk.last_dialed_on.get(server, 0.0)

@@ -18,7 +18,7 @@ import msgspec
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
-from dialer.core import features, results, steps
+from dialer.core import features, results, steps, transferring
 from dialer.core.commands import (
     Dismiss,
     ForgetChoice,
@@ -49,7 +49,8 @@ def on_feature(floor: FloorState, event: ev.FeatureDialed) -> None:
         return
     message: Message | None
     if asked.feature is Feature.SIGN_IN:
-        steps.agent_step(floor, agent_id, agents.SignInAsked(at=event.at, channel=event.channel))
+        asked_in = agents.SignInAsked(at=event.at, channel=event.channel, server=event.server)
+        steps.agent_step(floor, agent_id, asked_in)
         if floor.cards[agent_id].leg == "parked":
             return  # the channel is the line now, and is told so when it is in its bridge
         message = "signed_in"
@@ -60,7 +61,7 @@ def on_feature(floor: FloorState, event: ev.FeatureDialed) -> None:
 
 def on_digit(floor: FloorState, event: ev.DigitPressed) -> None:
     """A key on an agent's line: perhaps the last one of a code."""
-    agent_id = floor.by_channel.get(event.channel)
+    agent_id = transferring.whose(floor, event.channel)
     if agent_id is None:
         return
     steps.hear_from(floor, agent_id, event.at)
@@ -70,7 +71,7 @@ def on_digit(floor: FloorState, event: ev.DigitPressed) -> None:
         return
     asked = features.parse(code)
     message = _use(floor, agent_id, asked, event.at) if asked is not None else "refused"
-    if message is not None and floor.agents[agent_id].channel == event.channel:
+    if message is not None and transferring.whose(floor, event.channel) == agent_id:
         floor.out.append(Tell(channel=event.channel, message=message))
 
 
@@ -126,13 +127,16 @@ def on_returned(floor: FloorState, event: ev.ContactReturned) -> None:
     call = floor.calls.get(event.attempt)
     if call is None:
         floor.out.append(SendToLastWord(attempt=event.attempt))
-    elif not calls.may_return(call) or floor.waiting.is_anybody_at_work(call.campaign):
+    elif not calls.may_return(call) or floor.waiting.is_anybody_at_work(call.campaign, call.server):
         steps.call_step(floor, event.attempt, event)
     else:
         if call.state is not CallState.ENDING:  # nobody had heard of the answer
             steps.call_step(floor, event.attempt, ev.ContactAnswered(at=event.at, attempt=event.attempt))
         steps.call_step(floor, event.attempt, calls.LeftToDialplan(at=event.at))
-        floor.out.append(SendToLastWord(attempt=event.attempt))
+        if call.direction == "in":
+            floor.out.append(calls.overflow_command(floor.calls[event.attempt]))
+        else:
+            floor.out.append(SendToLastWord(attempt=event.attempt))
 
 
 def on_choice(floor: FloorState, event: ev.ContactChose) -> None:
@@ -165,7 +169,8 @@ def _call_back(
 ) -> None:
     """The lead is to be called at *due*, by that agent or by anyone; if it is live, when that call is over."""
     if lead in floor.live_leads:
-        live = next(call for call in floor.calls.values() if call.lead == lead)
+        calls_of_lead = [call for call in floor.calls.values() if call.lead == lead]
+        live = next((call for call in calls_of_lead if call.direction == "in"), calls_of_lead[0])
         live = msgspec.structs.replace(live, callback_at=due, callback_agent=agent_id)
         floor.calls[live.attempt] = live
         floor.out.append(SaveCall(call=live))
@@ -208,6 +213,8 @@ def _use(floor: FloorState, agent_id: AgentId, asked: features.Asked, at: float)
             return _give_callback(floor, agent, asked.argument, at, is_own=False)
         case Feature.MY_CALLBACK:
             return _give_callback(floor, agent, asked.argument, at, is_own=True)
+        case feature if feature in transferring.FEATURES:
+            return transferring.use(floor, agent_id, asked, at)
         case Feature.HANG_UP if agent.state is AgentState.ON_CALL and agent.attempt is not None:
             steps.call_step(floor, agent.attempt, calls.EndAsked(at=at, why="operator"))
             return None
@@ -246,6 +253,8 @@ def _give_result(floor: FloorState, agent: Agent, code: str, at: float) -> Messa
         _bar(floor, {call.number, *known}, f"operator {agent.id}", at)
     if is_live:
         floor.calls[call.attempt] = call
+        if desk.campaign.wrap_up == "card" and agent.state is AgentState.WRAP_UP:
+            steps.agent_step(floor, agent.id, agents.CardClosed(at=at))
         return "result_saved"
     floor.remember_last(call, lead)
     was_bad = before is not None and before.is_bad_number
@@ -286,9 +295,10 @@ def _spoken_of(floor: FloorState, agent: Agent) -> tuple[Call | None, Lead | Non
 
     No lead: the call is live, or its lead was dialed again since.
     """
-    call = floor.calls.get(agent.attempt) if agent.attempt is not None else None
-    if call is not None and call.connected_at is not None:
-        return call, None, True
+    attempt = agent.attempt if agent.state is AgentState.ON_CALL else agent.last_attempt
+    call = floor.calls.get(attempt) if attempt is not None else None
+    if call is not None and call.connected_at is not None and call.agent == agent.id:
+        return call, None, True  # which they may have handed over, and be free
     last, lead = floor.last_calls.get(agent.id, (None, None))
     return last, lead, False
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dialer.core.values import Call, Campaign, OperatorResult, Result, RetryRule
+from dialer.core.values import TRUNK_DOWN, Call, Campaign, OperatorResult, Result, RetryRule
 
 DEFAULT_RETRY: dict[Result, RetryRule] = {
     Result.BUSY: RetryRule(attempts=3, again_s=180.0, phone="same"),
@@ -92,6 +92,8 @@ def classify(call: Call, cause: int | None, tech_cause: int | None) -> Result:
     """
     if call.connected_at is not None:
         return Result.TALKED
+    if call.direction == "in":
+        return Result.MISSED
     if call.ending in _BY_ENDING:
         return _BY_ENDING[call.ending]
     if call.answered_at is not None:
@@ -99,6 +101,8 @@ def classify(call: Call, cause: int | None, tech_cause: int | None) -> Result:
         return Result.HUNG_UP if not call.ending and cause is not None else Result.ABANDONED
     if cause is None and tech_cause is None:
         return Result.NO_ANSWER if call.ending and call.rang_at is not None else Result.LOST
+    if call.ending == TRUNK_DOWN and call.rang_at is None:
+        return Result.NO_ROUTE
     if cause == 0 and not tech_cause:
         # The person's own BYE, which only follows an answer: they hung up before the channel was ours.
         return Result.ABANDONED if call.ending else Result.HUNG_UP

@@ -8,6 +8,10 @@
 5. A call that the operator promised is due when it was promised.
 6. After a contact the card belongs to the operator. After a call without one it is held for them as long
    as the campaign says, and then returns to the pool.
+7. A call that the person made to us is none of our tries. Talked, it settles the lead like any conversation, but who was
+   finished stays so, unless the operator's result says otherwise. Missed, they are promised a call
+   (``inbound.missed_again_s``), unless they left a message or another number took the call; then all stays as it was.
+   Who withheld their number cannot be called at all.
 """
 
 from __future__ import annotations
@@ -24,7 +28,16 @@ from dialer.core.judging import (
     phones_in_order,
 )
 from dialer.core.results import operator_result, retry_rule
-from dialer.core.values import FOREVER, Call, Campaign, Lead, OperatorResult, Result, RetryRule
+from dialer.core.values import (
+    FOREVER,
+    UNPLACED_RESULTS,
+    Call,
+    Campaign,
+    Lead,
+    OperatorResult,
+    Result,
+    RetryRule,
+)
 
 
 class Recycle(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +52,8 @@ class Recycle(msgspec.Struct, frozen=True, kw_only=True):
     finished: str | None = None
     bad_phone: PhoneId | None = None
     why: str = ""
+    is_same: bool = False
+    """Nothing changes for the lead: there is nothing to save."""
 
 
 def recycle(lead: Lead, call: Call, campaign: Campaign, at: float) -> Recycle:
@@ -48,8 +63,10 @@ def recycle(lead: Lead, call: Call, campaign: Campaign, at: float) -> Recycle:
     again when the operator names another result.
     """
     assert call.result is not None
-    if call.result is Result.FAILED:
-        due = at + (retry_rule(campaign, Result.FAILED).again_s or 0.0)
+    if call.direction == "in":
+        return _after_their_call(lead, call, campaign, at)
+    if call.result in UNPLACED_RESULTS:
+        due = at + (retry_rule(campaign, call.result).again_s or 0.0)
         return _promised(lead, call, at) or Recycle(lead=_due(lead, due), due=due, why=call.result)
     spoken = operator_result(campaign, call.operator_result) if call.result is Result.TALKED else None
     why = spoken.name if spoken is not None else call.result.value
@@ -68,6 +85,46 @@ def recycle(lead: Lead, call: Call, campaign: Campaign, at: float) -> Recycle:
     due = at + _delay_s(rule, lead, call, is_other=_may_be_next(lead, next_phone, call, campaign, at))
     lead = msgspec.structs.replace(_due(lead, due), next_phone=next_phone)
     return Recycle(lead=lead, due=due, bad_phone=bad_phone, why=why)
+
+
+def _after_their_call(lead: Lead, call: Call, campaign: Campaign, at: float) -> Recycle:
+    """What becomes of *lead* after a call that the person made to us (rule 7)."""
+    assert call.result is not None
+    same = Recycle(
+        lead=lead,
+        due=None if lead.finished else lead.due,
+        finished=lead.finished or None,
+        why=call.result,
+        is_same=True,
+    )
+    if not call.number:
+        return same
+    spoken = operator_result(campaign, call.operator_result) if call.result is Result.TALKED else None
+    before, lead = lead, msgspec.structs.replace(lead, is_promised=False, finished="")
+    lead = _owned(lead, call, campaign, spoken, at)
+    if (promised := _promised(lead, call, at)) is not None:
+        return promised
+    if call.result is not Result.TALKED:
+        again_s = campaign.inbound.missed_again_s
+        if again_s is None or call.choice in _LOOKED_AFTER:
+            return same
+        lead = msgspec.structs.replace(_due(lead, at + again_s), is_promised=True, next_phone=call.phone)
+        return Recycle(lead=lead, due=lead.due, why=call.result)
+    why = spoken.name if spoken is not None else call.result.value
+    rule = _rule(campaign, call.result, spoken)
+    if rule.again_s is None:
+        why = before.finished or why if spoken is None else why
+        return Recycle(lead=msgspec.structs.replace(lead, finished=why), finished=why, why=why)
+    next_phone = _next_phone(lead, call.phone, campaign, stays=rule.phone == "same")
+    if next_phone is None:
+        finished = "no_number_left"
+        return Recycle(lead=msgspec.structs.replace(lead, finished=finished), finished=finished, why=why)
+    due = at + _delay_s(rule, lead, call, is_other=False)
+    return Recycle(lead=msgspec.structs.replace(_due(lead, due), next_phone=next_phone), due=due, why=why)
+
+
+_LOOKED_AFTER = frozenset({"voicemail", "forwarded"})
+"""What became of a person whom no operator took, and who is not called back for that."""
 
 
 def _promised(lead: Lead, call: Call, at: float) -> Recycle | None:
@@ -119,7 +176,7 @@ def _delay_s(rule: RetryRule | OperatorResult, lead: Lead, call: Call, *, is_oth
     if is_other and rule.other_s is not None:
         return rule.other_s
     came = outcome(call.result, call.operator_result)
-    times = next((phone.tried.count(came) for phone in lead.phones if phone.id == call.phone), 1)
+    times = max(1, next((phone.tried.count(came) for phone in lead.phones if phone.id == call.phone), 1))
     try:
         grown = rule.again_s * rule.growth ** (times - 1)
     except OverflowError:

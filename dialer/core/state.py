@@ -16,10 +16,14 @@ from typing import Literal
 
 from dialer.core import judging
 from dialer.core.agent_facts import Phone
+from dialer.core.bag import Bag
 from dialer.core.commands import AnyCommand, ClearTimer, SetTimer
 from dialer.core.desk import Desk, TrunkDesk
+from dialer.core.distribution import Turns
+from dialer.core.events import Onward
 from dialer.core.idle import Idle
 from dialer.core.ids import (
+    ONLY,
     AgentId,
     AttemptId,
     BridgeId,
@@ -27,14 +31,18 @@ from dialer.core.ids import (
     ChannelId,
     LeadId,
     PhoneId,
+    ServerId,
     TrunkId,
     line_of,
 )
+from dialer.core.lanes import Skills, lane, may_serve, skills
 from dialer.core.pacing import progressive
 from dialer.core.pacing.book import Reason, Rule
 from dialer.core.pacing.facts import Presence
-from dialer.core.pacing.progressive import Skills, may_serve
+from dialer.core.rules import Recycle
+from dialer.core.servers import Servers
 from dialer.core.telling import Teller
+from dialer.core.transfer_facts import Transfer
 from dialer.core.values import Agent, AgentCard, AgentState, Call, CallState, Centre, Lead
 from dialer.core.waiting import Queue
 
@@ -49,7 +57,8 @@ class FloorState:
         self.at = 0.0
         """The instant of the event that is being handled."""
         self.pacer = rule
-        self.teller = Teller(rule)
+        self.servers = Servers()
+        self.teller = Teller(rule, self.servers)
         self.reasons: dict[CampaignId, deque[tuple[float, Reason]]] = {}
         """Why each predictive campaign got as many calls as it did, of late; oldest first."""
         self.noted: dict[CampaignId, tuple[float, Reason]] = {}
@@ -58,26 +67,44 @@ class FloorState:
         """When what pacing has learnt was written down last."""
         self.desks: dict[CampaignId, Desk] = {}
         self.trunks: dict[TrunkId, TrunkDesk] = {}
+        self.onward: dict[AttemptId, Onward] = {}
+        """Of each call that may go on by another trunk: what it needs for that (:mod:`dialer.core.routing`)."""
         self.centre = Centre()
         self.cards: dict[AgentId, AgentCard] = {}
         self.agents: dict[AgentId, Agent] = {}
         self.calls: dict[AttemptId, Call] = {}
         self.leads: dict[AttemptId, Lead] = {}
         """Of each live call, as it was when the call was placed."""
-        self.live_leads: set[LeadId] = set()
-        self.live_numbers: set[str] = set()
-        self.waiting = Queue(self.calls, self.agents, self.cards)
+        self.live_leads: Bag[LeadId] = Bag()
+        self.live_numbers: Bag[str] = Bag()
+        self.last_operators: dict[AttemptId, AgentId] = {}
+        """Of people who called us: who spoke with them last."""
+        self.fates: dict[LeadId, Recycle] = {}
+        """Of leads that are live still: what a conversation or a promise made of them, which ended meanwhile."""
+        self.reserved: frozenset[AgentId] = frozenset()
+        """Idle operators who are kept free of calls that we place (:mod:`dialer.core.blending`)."""
+        self.turns = Turns()
+        self.alone_since: dict[tuple[CampaignId, ServerId], float] = {}
+        """Of campaigns whose callers wait though all who could take their calls are signed out: since when."""
+        self.waiting = Queue(self.calls, self.agents, self.cards, self.desks)
         """Who answered and has no agent, first come first."""
-        self.doubts: dict[str, tuple[str, float]] = {}
-        """What the last list of what lives says otherwise than we believe, and since when; see
-        :mod:`dialer.core.adoption`."""
         self.idle = Idle()
         self.by_phone: dict[str, AgentId] = {}
         self.by_channel: dict[ChannelId, AgentId] = {}
-        self.dead_phones: set[str] = set()
-        """Phones that lost their registration."""
-        self.used_phones: set[str] = set()
-        """Phones in a call that is none of ours."""
+        self.dead_phones: set[tuple[ServerId, str]] = set()
+        """Phones that lost their registration, and where."""
+        self.known_phones: set[tuple[ServerId, str]] = set()
+        """Phones that registered, and where."""
+        self.used_phones: set[tuple[ServerId, str]] = set()
+        """Phones in a call that is none of ours, and where."""
+        self.transfers: dict[AttemptId, Transfer] = {}
+        """Of each call that is held, transferred or a conference at this moment."""
+        self.places: dict[AttemptId, int] = {}
+        """How many there were in a live call."""
+        self.reopening: set[AgentId] = set()
+        """Parked operators whose lines get another bridge, for somebody who is on the way to them."""
+        self.by_aside: dict[ChannelId, AttemptId] = {}
+        """The call beside which a phone's second channel is for a consultation."""
         self.keys: dict[ChannelId, str] = {}
         """What was keyed of a feature code so far."""
         self.last_calls: dict[AgentId, tuple[Call, Lead | None]] = {}
@@ -85,7 +112,6 @@ class FloorState:
         when that has been dialed again since, for then its future is the later call's business."""
         self.last_numbers: dict[AgentId, frozenset[str]] = {}
         """All numbers of the contact of that call, also when its lead's future is settled by something later."""
-        self.is_pbx_up = False
         self.is_late = False
         self.is_leaving = False
         self.journal_error: str | None = None
@@ -97,15 +123,33 @@ class FloorState:
         self._last_of_lead: dict[LeadId, AgentId] = {}
         self._unjoinable: dict[AttemptId, set[AgentId]] = {}
 
+    def is_deaf(self, server: ServerId) -> bool:
+        """Whether things may have happened on that server that we have not heard of yet."""
+        desk = self.servers.get(server)
+        return desk is None or not desk.is_up or self.is_late
+
     @property
-    def is_deaf(self) -> bool:
-        """Whether things may have happened that we have not heard of yet."""
-        return not self.is_pbx_up or self.is_late
+    def is_pbx_up(self) -> bool:
+        """Whether we hear any server."""
+        return self.servers.is_any_up
+
+    def why_not_originating(self, server: ServerId | None = None) -> list[str]:
+        """Why nothing may be originated on *server*, or (None) on any, at this moment; empty when it may."""
+        why = []
+        if not (self.is_pbx_up if server is None else server in self.servers.up):
+            why.append("no connection to Asterisk")
+        if self.is_leaving:
+            why.append("the engine is leaving")
+        if self.is_late:
+            why.append("events lag")
+        if self.journal_error is not None:
+            why.append(f"the journal fails: {self.journal_error}")
+        return why
 
     # -- calls --------------------------------------------------------------------------
 
-    def take_call(self, call: Call, lead: Lead) -> None:
-        """The call is on the floor from now on."""
+    def take_call(self, call: Call, lead: Lead, *, is_placed: bool = True) -> None:
+        """The call is on the floor from now on. *is_placed*: we place it now, and use the trunk's rate."""
         self.calls[call.attempt] = call
         self.leads[call.attempt] = lead
         self.live_leads.add(lead.id)
@@ -114,17 +158,22 @@ class FloorState:
             desk.hopper.doubt(call.number)  # caps count this call, whoever asks next
         self.desks[call.campaign].index(call)
         self.teller.placed(call, lead, self.desks[call.campaign].campaign)
-        if call.trunk in self.trunks:
-            self.trunks[call.trunk].took(call.created_at)
+        is_placed = is_placed and call.direction == "out"
+        if call.trunk in self.trunks and is_placed:
+            self.trunks[call.trunk].took(call.created_at, call.attempt)
+        elif call.trunk in self.trunks:
+            self.trunks[call.trunk].came()
+        server = self.servers.desk(call.server)
+        if is_placed:
+            server.took(call.created_at)
+        else:
+            server.came()
         if call.state is CallState.ANSWERED and call.agent is None:
             self.waiting.put(call)
         self.forget_lead(lead.id)
 
-    def drop_call(self, call: Call, at: float, *, is_of_trunk: bool) -> Lead:
-        """The call has ended and leaves the floor; the lead it was placed for.
-
-        *is_of_trunk*: the trunk was asked, or could have been; else its result says nothing of the trunk.
-        """
+    def drop_call(self, call: Call, at: float) -> Lead:
+        """The call has ended and leaves the floor; the lead it was placed for."""
         assert call.result is not None
         lead = self.leads.pop(call.attempt)
         del self.calls[call.attempt]
@@ -132,8 +181,12 @@ class FloorState:
         self.live_leads.discard(lead.id)
         self.live_numbers.discard(call.number)
         self._unjoinable.pop(call.attempt, None)
+        self.places.pop(call.attempt, None)
+        self.last_operators.pop(call.attempt, None)
+        self.onward.pop(call.attempt, None)
         if call.trunk in self.trunks:
-            self.trunks[call.trunk].gave_back(call.result if is_of_trunk else None, at)
+            self.trunks[call.trunk].gave_back(call.attempt)
+        self.servers.desk(call.server).gave_back()
         return lead
 
     def forget_lead(self, lead: LeadId) -> None:
@@ -155,6 +208,13 @@ class FloorState:
         elif before is None or before.attempt != call.attempt:
             self.last_numbers.pop(call.agent, None)
 
+    def forget_last(self, agent_id: AgentId) -> None:
+        """The agent's last conversation is somebody else's now, and none before it is spoken of any more."""
+        _, lead = self.last_calls.pop(agent_id, (None, None))
+        if lead is not None:
+            self._last_of_lead.pop(lead.id, None)
+        self.last_numbers.pop(agent_id, None)
+
     def mark_bad(self, phone: PhoneId, number: str) -> None:
         """The number is bad in every campaign that has a lead with it at hand."""
         for desk in self.desks.values():
@@ -174,23 +234,36 @@ class FloorState:
     # -- who serves whom ----------------------------------------------------------------
 
     def choose(self, call: Call, at: float) -> AgentId | None:
-        """Who is to have the person: the owner of the card if idle, else the longest idle operator.
+        """Who is to have the person: the owner of the card if idle, else the longest idle operator; to whom a person
+        who called us goes is told in :mod:`dialer.core.distribution`.
 
         But nobody who could not be joined with this person, or was rung for them and did not pick up.
         """
         lead = self.leads[call.attempt]
         owner = lead.owner
+        if call.direction == "in":
+            return self._choose_for_caller(call, lead, at)
         but: Container[AgentId] = self._unjoinable.get(call.attempt, ())
+        own = lane(call.campaign, call.server)
         kept = self.kept_from(call.campaign)
         if (
             owner is not None
             and judging.is_owned(lead, at)
             and owner not in but
-            and self.is_idle_for(owner, call.campaign)
+            and self.is_idle_for(owner, call.campaign, call.server)
             and self.idle.skills_of(owner) not in kept
         ):
             return owner
-        return self.idle.longest(call.campaign, but, kept)
+        return self.idle.longest(own, but, kept)
+
+    def _choose_for_caller(self, call: Call, lead: Lead, at: float) -> AgentId | None:
+        but: Container[AgentId] = self._unjoinable.get(call.attempt, ())
+        owner = lead.owner if judging.is_owned(lead, at) else None
+        for one in (owner, self.last_operators.get(call.attempt)):
+            if one is not None and one not in but and self.is_idle_for(one, call.campaign, call.server):
+                return one
+        idle = self.idle.all_of(lane(call.campaign, call.server), but)
+        return self.turns.choose(self.desks[call.campaign].campaign.inbound, call.campaign, idle, at)
 
     def kept_from(self, campaign: CampaignId) -> Container[Skills]:
         """Skills whose idle operators must not be given to people of *campaign*: progressive calls, which were placed
@@ -203,19 +276,24 @@ class FloorState:
         return [skills for skills in counts if not progressive.may_spare(skills, unserved, counts)]
 
     def unserved(self) -> dict[CampaignId, int]:
-        """The calls in flight of progressive campaigns that will want an operator: each counts on one."""
+        """The calls in flight of progressive campaigns that will want an operator, by lane: each counts on one."""
         return {
-            desk.campaign.id: len(desk.unserved)
+            lane(desk.campaign.id, server): len(calls)
             for desk in self.desks.values()
             if desk.unserved and desk.campaign.mode == "progressive"
+            for server, calls in desk.unserved_on.items()
+            if calls
         }
 
-    def is_idle_for(self, agent_id: AgentId | None, campaign: CampaignId) -> bool:
-        """Whether that operator is idle, and works for *campaign*."""
+    def is_idle_for(
+        self, agent_id: AgentId | None, campaign: CampaignId, server: ServerId | None = None
+    ) -> bool:
+        """Whether that operator is idle, and works for *campaign* (on *server*, if it is named)."""
         return (
             agent_id is not None
             and agent_id in self.idle
             and may_serve(self.cards[agent_id].campaigns, campaign)
+            and server in (None, self.agents[agent_id].server)
         )
 
     def is_late_choice_new(self, attempt: AttemptId, choice: tuple[str, float | None]) -> bool:
@@ -237,11 +315,20 @@ class FloorState:
 
     # -- agents -------------------------------------------------------------------------
 
-    def phone(self, card: AgentCard) -> Phone:
-        """How the phone of that card stands."""
-        if card.phone in self.dead_phones:
+    def phone(self, card: AgentCard, server: ServerId | None = None) -> Phone:
+        """How the phone of that card stands, on *server* or (None) where its operator is."""
+        if server is None:
+            agent = self.agents.get(card.id)
+            server = agent.server if agent is not None else ONLY
+        if (server, card.phone) in self.dead_phones or self._is_nowhere(server):
             return "lost"
-        return "in_use" if card.phone in self.used_phones else "free"
+        if self.used_phones and any((one, card.phone) in self.used_phones for one in self.servers):
+            return "in_use"
+        return "free"
+
+    def _is_nowhere(self, server: ServerId) -> bool:
+        desk = self.servers.get(server)
+        return desk is None or desk.is_lost or not desk.is_used
 
     def take_card(self, card: AgentCard) -> None:
         """The agent's card is new or changed."""
@@ -266,7 +353,7 @@ class FloorState:
         # A rung operator is ready only while the phone is free: that is the agent's table's business.
         is_idle = agent.state is AgentState.READY and (agent.has_line or card.leg == "rung")
         if is_idle:
-            changed = self.idle.put(agent_id, card.campaigns, agent.since)
+            changed = self.idle.put(agent_id, skills(card.campaigns, agent.server), agent.since)
             if changed:
                 self._look_for_cards_of(agent_id)
         else:
@@ -278,8 +365,9 @@ class FloorState:
     def tell_of(self, agent_id: AgentId) -> None:
         """Tell the pacing rule how that operator stands."""
         agent, is_idle = self.agents[agent_id], agent_id in self.idle
-        presence = self._presence(agent, is_idle=is_idle)
-        self.teller.agent(self.cards[agent_id], presence, self._call_of(agent), self.at)
+        presence = self._presence(agent, is_idle=is_idle and agent_id not in self.reserved)
+        lanes = skills(self.cards[agent_id].campaigns, agent.server)
+        self.teller.agent(agent_id, lanes, presence, self._call_of(agent), self.at)
 
     @staticmethod
     def _presence(agent: Agent, *, is_idle: bool) -> Presence:
@@ -292,12 +380,12 @@ class FloorState:
                 return "idle" if is_idle else "away"
 
     def _call_of(self, agent: Agent) -> CampaignId | None:
-        """The campaign whose call the agent has, or works after."""
+        """The lane whose call the agent has, or works after."""
         if agent.attempt is not None:
             call = self.calls.get(agent.attempt)
         else:
             call, _ = self.last_calls.get(agent.id, (None, None))
-        return call.campaign if call is not None else None
+        return lane(call.campaign, call.server) if call is not None else None
 
     def _look_for_cards_of(self, agent_id: AgentId) -> None:
         """The operator is idle: cards that nobody else may have were not given out before."""
@@ -308,6 +396,7 @@ class FloorState:
 
     def change_channel(self, before: Agent, after: Agent) -> None:
         """The agent's line is another one; what was keyed on the old one is forgotten with it."""
+        self.reopening.discard(after.id)
         if before.channel is not None:
             self.by_channel.pop(before.channel, None)
             self.keys.pop(before.channel, None)

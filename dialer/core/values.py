@@ -71,6 +71,9 @@ ABANDONED_RESULTS = frozenset({Result.ABANDONED, Result.HUNG_UP})
 """Results of a person who answered and met no agent."""
 
 
+TRUNK_DOWN = "trunk_down"
+"""Why we end a call (``Call.ending``) that never rang, and whose trunk is dead: it goes on by another one."""
+
 UNPLACED_RESULTS = frozenset({Result.FAILED, Result.REROUTED})
 """Results of calls that reached nobody by a fault that is not the person's: they count for nothing."""
 
@@ -318,7 +321,8 @@ class LeadPhone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tried: tuple[str, ...] = ()
     is_bad: bool = False
     barred: str = ""
-    """Why it must not be dialed at all: ``do_not_call``, ``do_not_call_campaign`` or ``blocked`` (a pattern)."""
+    """Why it must not be dialed at all: ``do_not_call``, ``do_not_call_campaign``, ``blocked`` (a pattern), or ``destination``:
+    no trunk of the campaign may call it."""
     zones: tuple[str, ...] = ()
     """The time zones where it may be (IANA names); empty: not known."""
     hours: tuple[float, float] | None = (0.0, FOREVER)
@@ -350,6 +354,8 @@ class Lead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The operator who holds the card."""
     owned_until: float = FOREVER
     """Until then; FOREVER: it belongs to the operator."""
+    finished: str = ""
+    """Why it was to be called no more when the person called us; empty: it was to be, or we called them."""
 
 
 class CallState(StrEnum):

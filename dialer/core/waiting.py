@@ -1,6 +1,6 @@
 """Waiting: what a person who is held with music is told of the time that it will take.
 
-1. People are served in the order of their answers, by whichever operator is idle first. So the wait of
+1. People are served in the order of their answers (who called us before others), by whichever operator is idle first. So the wait of
    the person in place *n* is that of the *n*-th operator who becomes free.
 2. How often operators become free is what was seen of late: those who may serve the person, who are at
    work now, and who came out of a conversation (or the wrap-up of one) in the last :data:`WINDOW_S`.
@@ -9,7 +9,8 @@
    or when the estimate is longer than the person will be held at all, no time is told.
 4. People ahead are all who answered earlier and whom one of the same operators may serve: where teams
    overlap that is rather too many than too few, and the time told rather too long.
-5. Nobody is held while all who could serve them are signed out: the music would promise what nobody keeps.
+5. Who called us is told their place among such people, too, if the campaign wants that.
+6. Nobody is held while all who could serve them are signed out: the music would promise what nobody keeps.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from dialer.core.commands import AnnounceWait, AnyCommand, HoldContact
-from dialer.core.ids import AgentId, AttemptId, CampaignId
-from dialer.core.pacing.progressive import Skills, may_serve
+from dialer.core.desk import Desk
+from dialer.core.ids import AgentId, AttemptId, CampaignId, ServerId
+from dialer.core.lanes import Skills, lane, may_serve, skills
 from dialer.core.values import Agent, AgentCard, AgentState, Call, Campaign
 
 WINDOW_S = 600.0
@@ -53,12 +55,17 @@ def expected_s(
 ) -> float | None:
     """How long the person of *call* will probably wait from *at* on; None: not to be told (rule 3).
 
-    *waiting*: the calls of all who wait. *at_work*: the operators who are, and the campaigns that they
+    *waiting*: the calls of all who wait. *at_work*: the operators who are, and the lanes that they
     work for. *freed*: who became free and when, oldest first.
     """
-    able = {agent: skills for agent, skills in at_work.items() if may_serve(skills, call.campaign)}
+    able = {
+        agent: skills
+        for agent, skills in at_work.items()
+        if may_serve(skills, lane(call.campaign, call.server))
+    }
     ahead = sum(
-        came_before(other, call) and any(may_serve(skills, other.campaign) for skills in able.values())
+        came_before(other, call)
+        and any(may_serve(skills, lane(other.campaign, other.server)) for skills in able.values())
         for other in waiting
     )
     seen = [when for when, agent in freed if agent in able and when > at - WINDOW_S]
@@ -68,18 +75,19 @@ def expected_s(
 
 
 def came_before(call: Call, other: Call) -> bool:
-    """Whether the person of *call* answered before that of *other*, and is to be served before."""
+    """Whether the person of *call* is to be served before that of *other*: who called us, before whom we called; among
+    them, who answered (or came) first."""
     return _turn(call) < _turn(other)
 
 
-def _turn(call: Call) -> tuple[float, str]:
-    return call.answered_at or call.created_at, call.attempt
+def _turn(call: Call) -> tuple[bool, float, str]:
+    return call.direction == "out", call.answered_at or call.created_at, call.attempt
 
 
 class Queue:
     """The people who answered and have no operator, in the order in which they are served.
 
-    *calls*, *agents*, *cards*: those of the floor, whose only user this is.
+    *calls*, *agents*, *cards*, *desks*: those of the floor, whose only user this is.
     """
 
     def __init__(
@@ -87,10 +95,12 @@ class Queue:
         calls: Mapping[AttemptId, Call],
         agents: Mapping[AgentId, Agent],
         cards: Mapping[AgentId, AgentCard],
+        desks: Mapping[CampaignId, Desk],
     ) -> None:
         self._calls = calls
         self._agents = agents
         self._cards = cards
+        self._desks = desks
         self._people: dict[AttemptId, None] = {}
         self._freed: deque[tuple[float, AgentId]] = deque(maxlen=FREED_KEPT)
         self._told: dict[AttemptId, float] = {}
@@ -117,21 +127,36 @@ class Queue:
         self._people.pop(attempt, None)
         self._told.pop(attempt, None)
 
+    def callers(self, campaign: CampaignId) -> list[AttemptId]:
+        """The people who called that campaign of ours, and wait."""
+        return [
+            attempt
+            for attempt in self._people
+            if (call := self._calls[attempt]).direction == "in" and call.campaign == campaign
+        ]
+
     def freed(self, agent: AgentId, at: float) -> None:
         """That operator came out of a conversation."""
         self._freed.append((at, agent))
 
     def rules_for(self, call: Call, campaign: Campaign) -> Campaign:
-        """*campaign*'s settings, as they hold for the person of *call* (rule 5)."""
+        """*campaign*'s settings, as they hold for the person of *call* (rule 6).
+
+        Who called us waits with music, for as long as ``inbound.wait_s`` says.
+        """
+        if call.direction == "in":
+            wait_s = campaign.inbound.wait_s
+            return msgspec.structs.replace(campaign, no_agent="hold", wait_s=wait_s, hold_s=wait_s)
         if campaign.no_agent != "hold" or call.held_at is not None:
             return campaign
-        if self.is_anybody_at_work(campaign.id):
+        if self.is_anybody_at_work(campaign.id, call.server):
             return campaign
         return msgspec.structs.replace(campaign, no_agent="last_word")
 
-    def is_anybody_at_work(self, campaign: CampaignId) -> bool:
-        """Whether an operator who may serve the campaign is signed in, in a pause or not."""
-        return any(may_serve(skills, campaign) for skills in self._present(AgentState.SIGNED_OUT).values())
+    def is_anybody_at_work(self, campaign: CampaignId, server: ServerId) -> bool:
+        """Whether an operator who may serve the campaign on that server is signed in, in a pause or not."""
+        own = lane(campaign, server)
+        return any(may_serve(skills, own) for skills in self._present(AgentState.SIGNED_OUT).values())
 
     def tell(self, commands: Iterable[AnyCommand], at: float) -> list[AnyCommand]:
         """*commands*, and whoever is held by them is told how long it will take."""
@@ -142,11 +167,27 @@ class Queue:
         held = [self._calls[attempt] for attempt in self._people if self._calls[attempt].held_at is not None]
         due = [call for call in held if at - self._told.get(call.attempt, call.held_at or at) >= TELL_S]
         self._told |= {call.attempt: at for call in due}
-        return [AnnounceWait(attempt=call.attempt, wait_s=self._expected_s(call, at)) for call in due]
+        return [
+            AnnounceWait(
+                attempt=call.attempt,
+                wait_s=self._expected_s(call, at),
+                campaign=call.campaign,
+                place=self._place(call),
+            )
+            for call in due
+        ]
 
     def _with_time(self, command: HoldContact, at: float) -> HoldContact:
         self._told[command.attempt] = at
-        return msgspec.structs.replace(command, wait_s=self._expected_s(self._calls[command.attempt], at))
+        call = self._calls[command.attempt]
+        return msgspec.structs.replace(command, wait_s=self._expected_s(call, at), place=self._place(call))
+
+    def _place(self, call: Call) -> int | None:
+        """Which one the person is of those who called that campaign and wait; None: that is not told."""
+        if call.direction == "out" or not self._desks[call.campaign].campaign.inbound.is_position_told:
+            return None
+        others = (self._calls[attempt] for attempt in self.callers(call.campaign))
+        return 1 + sum(came_before(other, call) for other in others)
 
     def _expected_s(self, call: Call, at: float) -> float | None:
         people = [self._calls[attempt] for attempt in self._people]
@@ -154,9 +195,9 @@ class Queue:
         return expected_s(call, people, at_work, self._freed, at)
 
     def _present(self, *but: AgentState) -> dict[AgentId, Skills]:
-        """The operators who are in none of these states, and the campaigns that they work for."""
+        """The operators who are in none of these states, and the lanes that they work for."""
         return {
-            agent.id: self._cards[agent.id].campaigns
+            agent.id: skills(self._cards[agent.id].campaigns, agent.server)
             for agent in self._agents.values()
             if agent.state not in but
         }

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from dialer.core import events as ev
 from dialer.core.conduct import Abandonment, Pacing
-from dialer.core.ids import AgentId, is_leg
+from dialer.core.ids import AgentId, is_leg, is_third
 from dialer.core.results import DEFAULT_RESULTS
 from dialer.core.values import Centre, OperatorResult, Owners, Result, RetryRule
 from tests.property.machines import playing
@@ -21,9 +21,11 @@ from tests.unit.core.pacers import Eager
 from tests.unit.core.simulation import Simulation
 from tests.unit.core.world import campaign, lead, parked, rung, trunk
 
+THIRD = "+79998887766"
 SHARED = "+79990000000"
 CAUSES = ((17, 486), (19, 480), (1, 404), (21, 603), (34, 503), (0, None), (127, 500))
 CODES = ("40", "40", "41", "421", "43", "43", "441", "446", "448", "45", "460001", "470001")
+TRANSFERS = ("507#", "517#", "517#", "52", "53", "54", "55", "55")
 NEVER = OperatorResult(code="8", name="never", title="Wants no more calls", is_do_not_call=True)
 OWNERS = (Owners(), Owners(hold_s=30.0, away="wait", wait_s=40.0), Owners(hold_s=30.0, away="wait"))
 MODES = (
@@ -43,6 +45,11 @@ class FloorMachine(RuleBasedStateMachine):
     """One day of a small centre, in the worst order that can be found."""
 
     world: Simulation
+    simulation: type[Simulation] = Simulation
+
+    def more_settings(self) -> dict[str, Any]:
+        """More of the campaigns, for a machine that is made of this one."""
+        return {}
 
     @initialize(
         ring_agent=st.sampled_from(["at_dial", "at_ring", "at_answer"]),
@@ -62,9 +69,11 @@ class FloorMachine(RuleBasedStateMachine):
         modes, centre, gap_s = settings.pop("modes"), settings.pop("centre"), settings.pop("gap_s")
         pacer, abandonment = settings.pop("pacer"), Abandonment(limit_s=settings.pop("limit_s"))
         retry = {Result.NO_ANSWER: RetryRule(attempts=2, again_s=30.0, phone="next")}
-        common: dict[str, Any] = {**settings, "ring_s": 10.0, "agent_ring_s": 6.0, "retry": retry}
+        common: dict[str, Any] = {**settings, "trunks": ("u",), "ring_s": 10.0, "agent_ring_s": 6.0, "retry": retry}
         common |= {"wrap_up_s_max": 25.0, "results": (*DEFAULT_RESULTS, NEVER)}
+        common["transfer_numbers"] = {"7": THIRD}
         common["pacing"] = Pacing(abandonment=abandonment)
+        common |= self.more_settings()
         campaigns = [campaign(priority=2, mode=modes[0], **common)]
         leads = [lead(1, SHARED, "+79990000001"), lead(2, SHARED), *map(lead, range(3, 8))]
         if len(modes) > 1:
@@ -72,9 +81,9 @@ class FloorMachine(RuleBasedStateMachine):
                 campaign("summer", priority=1 if modes[0] == modes[1] else 2, mode=modes[1], **common)
             )
             leads += [lead(8, SHARED, of="summer"), lead(9, "+79990000009", of="summer")]
-        self.world = Simulation(
+        self.world = self.simulation(
             campaigns=campaigns,
-            trunks=[trunk(channels_max=4)],
+            trunks=[trunk(channels_max=4), trunk("u", channels_max=2, priority=200)],
             cards=[parked("g1"), parked("g2", "spring"), rung("g3"), rung("g4", "spring", "summer")],
             leads=leads,
             centre=centre,
@@ -103,6 +112,7 @@ class FloorMachine(RuleBasedStateMachine):
     @rule()
     def everything_goes_its_way(self) -> None:
         self.world.run()
+        self.world.check_company()
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 2.5, 6.0, 11.0, 35.0, 125.0]), has_timers=st.booleans())
     def time_passes(self, seconds: float, has_timers: bool) -> None:
@@ -151,6 +161,21 @@ class FloorMachine(RuleBasedStateMachine):
         if legs := [one for one in self.world.lines() if is_leg(one.id) and not one.is_up]:
             self.world.answers(legs[place % len(legs)])
 
+    @rule(place=place, code=st.sampled_from(TRANSFERS))
+    def an_operator_transfers(self, place: int, code: str) -> None:
+        self._key(place, code)
+
+    @rule(place=place, to=st.sampled_from(["7", "1g1", "1g2", "1g3", "1g4", "9"]))
+    def a_phone_refers(self, place: int, to: str) -> None:
+        """Colleagues' extensions have letters here, which a key has not."""
+        if lines := [one for one in self.world.lines() if one.in_app and self.world.is_heard]:
+            self.world.inbox.append(ev.PhoneReferred(at=self.world.at, channel=lines[place % len(lines)].id, to=to))
+
+    @rule(place=place)
+    def a_third_party_answers(self, place: int) -> None:
+        if thirds := [one for one in self.world.lines() if is_third(one.id) and not one.is_up]:
+            self.world.answers(thirds[place % len(thirds)])
+
     @rule(place=place)
     def an_operator_hangs_up(self, place: int) -> None:
         if lines := self.world.lines():
@@ -162,6 +187,9 @@ class FloorMachine(RuleBasedStateMachine):
 
     @rule(place=place, code=st.sampled_from(CODES))
     def an_operator_keys_a_code(self, place: int, code: str) -> None:
+        self._key(place, code)
+
+    def _key(self, place: int, code: str) -> None:
         if lines := [one for one in self.world.lines() if one.in_app]:
             line = lines[place % len(lines)]
             for digit in f"*{code}":
@@ -246,7 +274,7 @@ class FloorMachine(RuleBasedStateMachine):
             case 0:
                 self.world.tell(ev.EventsLagged, lag_ms=1500.0, is_late=is_bad)
             case 1:
-                self.world.tell(ev.TrunkChanged, trunk=self.world.trunks[0].id, is_up=not is_bad)
+                self.world.tell(ev.TrunkChanged, trunk=self.world.trunks[place // 6].id, is_up=not is_bad)
             case _:
                 card = self.world.cards[place % 4]
                 is_used = is_bad and place > 5

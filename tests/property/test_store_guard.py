@@ -19,7 +19,18 @@ from msgspec.structs import replace
 from dialer.core.commands import Command, SaveCall, SaveLead
 from dialer.core.ids import AttemptId, CampaignId, ContactId, LeadId, PhoneId, TrunkId
 from dialer.core.judging import judge
-from dialer.core.values import Call, CallingHours, CallState, Campaign, Caps, Centre, DayHours, Result, Trunk
+from dialer.core.values import (
+    UNPLACED_RESULTS,
+    Call,
+    CallingHours,
+    CallState,
+    Campaign,
+    Caps,
+    Centre,
+    DayHours,
+    Result,
+    Trunk,
+)
 from dialer.store import classes, dnc
 from dialer.store import settings as store_settings
 from dialer.store.calendar import Calendar
@@ -168,6 +179,9 @@ class World:
         call = live[0]
         done = replace(call, state=CallState.ENDED, result=result, ended_at=self.at)
         self.calls[self.calls.index(call)] = done
+        if result is Result.REROUTED:
+            self.save(SaveCall(call=done))  # nothing becomes of the lead
+            return
         ordinal = call.ordinal - (result is Result.FAILED)
         if result is Result.INVALID:
             self.bad.add(call.phone)
@@ -189,7 +203,7 @@ class World:
     # -- the rules, told once more --------------------------------------------------------
 
     def tries(self, lead: int) -> int:
-        return sum(call.lead == lead and call.result is not Result.FAILED for call in self.calls)
+        return sum(call.lead == lead and call.result not in UNPLACED_RESULTS for call in self.calls)
 
     def is_live(self, lead: int) -> bool:
         return any(call.lead == lead and call.state is not CallState.ENDED for call in self.calls)
@@ -207,13 +221,13 @@ class World:
         if any(call.number == number and call.state is not CallState.ENDED for call in self.calls):
             return "number live"
         tried = [
-            call.result for call in self.calls if call.phone == phone and call.result is not Result.FAILED
+            call.result for call in self.calls if call.phone == phone and call.result not in UNPLACED_RESULTS
         ]
         if len(tried) >= campaign.attempts or tried.count(Result.CONGESTION) >= 3:
             return "tried"
         if not self.is_open(campaign.hours, "home" if phone % 2 else "work", ZONES[contact]):
             return "hours"
-        placed = [call for call in self.calls if call.result is not Result.FAILED]
+        placed = [call for call in self.calls if call.result not in UNPLACED_RESULTS]
         for caps in (campaign.caps, self.centre.caps):
             of_number = [call.created_at for call in placed if call.number == number]
             of_contact = [call.created_at for call in placed if call.contact == contact]
@@ -270,7 +284,16 @@ ACTIONS = st.one_of(
     st.tuples(st.just("dial"), st.sampled_from(sorted(PHONES))),
     st.tuples(
         st.just("end"),
-        st.sampled_from((Result.CONGESTION, Result.NO_ANSWER, Result.INVALID, Result.FAILED, Result.TALKED)),
+        st.sampled_from(
+            (
+                Result.CONGESTION,
+                Result.NO_ANSWER,
+                Result.INVALID,
+                Result.FAILED,
+                Result.REROUTED,
+                Result.TALKED,
+            )
+        ),
     ),
     st.tuples(st.just("bar"), st.sampled_from(ENTRIES), st.sampled_from(("", *CAMPAIGNS))),
     st.tuples(st.just("hours"), st.sampled_from(CAMPAIGNS), st.sampled_from(HOURS)),

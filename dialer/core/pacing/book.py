@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from dialer.core.lanes import may_serve
 from dialer.core.pacing import facts as f
 from dialer.core.pacing.ledger import DayCount, Ledger
 
@@ -60,6 +61,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit: Limit
     figures: dict[str, float] = {}
     note: str = ""
+    server: str = ""
+    """Of a lane (:mod:`dialer.core.lanes`): its server; *campaign* is then the campaign's name alone in what is kept."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +107,7 @@ class Rule(Protocol):
 
     @property
     def ledgers(self) -> Mapping[str, Ledger]:
-        """What was promised and what was kept, by campaign."""
+        """What was promised and what was kept, by account (``CampaignSet``)."""
 
     def tell(self, fact: f.AnyFact) -> None:
         """Take note of what happened."""
@@ -118,7 +121,7 @@ class Rule(Protocol):
     def take_up(
         self, ledgers: Mapping[str, Iterable[DayCount]], knowledge: Mapping[str, str], at: float
     ) -> None:
-        """Go on where another rule ended: with its counts, by campaign, and with what it had learnt."""
+        """Go on where another rule ended: with its counts, by account, and with what it had learnt."""
 
 
 class Book:
@@ -126,6 +129,8 @@ class Book:
 
     def __init__(self) -> None:
         self.campaigns: dict[str, f.CampaignSet] = {}
+        self.lanes: dict[str, dict[str, None]] = {}
+        """The campaigns of each account, in the order in which they were told."""
         self.ledgers: dict[str, Ledger] = {}
         self.operators: dict[str, Operator] = {}
         self.calls: dict[str, InFlight] = {}
@@ -135,9 +140,11 @@ class Book:
         match fact:
             case f.CampaignSet(campaign=campaign, rules=rules):
                 self.campaigns[campaign] = fact
-                ledger = self.ledgers.get(campaign)
+                account = fact.account or campaign
+                self.lanes.setdefault(account, {})[campaign] = None
+                ledger = self.ledgers.get(account)
                 if ledger is None:
-                    self.ledgers[campaign] = Ledger(rules.abandonment)
+                    self.ledgers[account] = Ledger(rules.abandonment)
                 else:
                     ledger.set_rules(rules.abandonment)
             case f.AgentChanged():
@@ -185,12 +192,17 @@ class Book:
 
     # -- what rules ask ---------------------------------------------------------------------
 
+    def account(self, campaign: str) -> str:
+        """The account of the campaign; of an account, itself."""
+        known = self.campaigns.get(campaign)
+        return known.account or campaign if known is not None else campaign
+
     def team(self, campaign: str) -> Iterable[Operator]:
         """The operators at work who may serve the campaign."""
         return (
             one
             for one in self.operators.values()
-            if one.presence != "away" and (not one.campaigns or campaign in one.campaigns)
+            if one.presence != "away" and may_serve(one.campaigns, campaign)
         )
 
     def unserved(self, campaign: str) -> int:
@@ -214,6 +226,7 @@ class Book:
         known.campaign = fact.campaign
 
     def _count(self, campaign: str) -> Ledger:
-        if campaign not in self.ledgers:
+        account = self.account(campaign)
+        if account not in self.ledgers:
             self.tell(f.CampaignSet(at=0.0, campaign=campaign))
-        return self.ledgers[campaign]
+        return self.ledgers[account]

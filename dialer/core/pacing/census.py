@@ -411,13 +411,15 @@ class Census(Book):
         self.relief = math.inf
 
     def name(self, campaign: str) -> str:
-        """The word under which knowledge of the campaign is kept."""
+        """The word under which knowledge of the campaign, or account, is kept."""
         known = self.campaigns.get(campaign)
+        if known is None and campaign in self.lanes:
+            known = self.campaigns[next(iter(self.lanes[campaign]))]
         if known is None:
             if len(self.campaigns) == 1:
                 return self.name(next(iter(self.campaigns)))
             return f"campaign:{campaign}"
-        return known.rules.knowledge or f"campaign:{campaign}"
+        return known.rules.knowledge or f"campaign:{known.account or campaign}"
 
     def known(self, campaign: str) -> f.CampaignSet:
         """The campaign's rules; the usual ones, if nobody has told them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from dialer.core.lanes import may_serve
 from dialer.core.pacing.answers import AGES
 from dialer.core.pacing.book import Operator
 from dialer.core.pacing.outlook import Pool, Row, Team
@@ -62,7 +63,7 @@ class Groups:
 
     def __init__(self, teams: Collection[Team], campaigns: Collection[str]) -> None:
         serving = {
-            name: frozenset(team for team in teams if not team or name in team) for name in sorted(campaigns)
+            name: frozenset(team for team in teams if may_serve(team, name)) for name in sorted(campaigns)
         }
         pools: dict[frozenset[Team], Pool] = {}
         self.of_campaign: dict[str, tuple[Pool, ...]] = dict.fromkeys(campaigns, ())

@@ -26,13 +26,16 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=Tr
 class CampaignSet(Fact, frozen=True, kw_only=True):
     """A campaign is new, or its rules are. *wait_s*: a person who answered waits at most so long for an operator
     before the call counts as lost to them (the smaller of the campaign's wait and the law's limit).
-    *ring_s*: calls are given up after ringing so long. *is_predictive*: whether calls may be placed ahead of operators."""
+    *ring_s*: calls are given up after ringing so long. *is_predictive*: whether calls may be placed ahead of operators.
+    *account*: campaigns of one account (the lanes of one campaign, :mod:`dialer.core.lanes`) have one ledger, one promise and one
+    cap, and learn together; each has operators of its own. Empty: the campaign is its own."""
 
     campaign: str
     rules: Pacing = Pacing()
     wait_s: float = 2.0
     ring_s: float = 40.0
     is_predictive: bool = True
+    account: str = ""
 
 
 class AgentChanged(Fact, frozen=True, kw_only=True):

@@ -40,7 +40,7 @@ class Pacer(Census):
         self._budgets: dict[str, Budget] = {}
         self._bases: dict[str, float] = {}
         self._counted: set[str] = set()
-        """Campaigns whose ledger has changed."""
+        """Accounts whose ledger has changed."""
         self._day = -1
         self._last: Decision | None = None
         self._last_rooms: tuple[Room, ...] = ()
@@ -54,16 +54,16 @@ class Pacer(Census):
     def _on_answered(self, fact: f.CallAnswered) -> None:
         super()._on_answered(fact)
         if (call := self.calls.get(fact.call)) is not None:
-            self._counted.add(call.campaign)
+            self._counted.add(self.account(call.campaign))
 
     def _on_abandoned(self, fact: f.CallAbandoned) -> None:
         super()._on_abandoned(fact)
         if (call := self.calls.get(fact.call)) is not None:
-            self._counted.add(call.campaign)
+            self._counted.add(self.account(call.campaign))
 
     def _on_campaign(self, fact: f.CampaignSet) -> None:
         super()._on_campaign(fact)
-        self._counted.add(fact.campaign)
+        self._counted.add(fact.account or fact.campaign)
 
     def _on_presence(self, fact: f.AgentChanged) -> None:
         known = self.operators.get(fact.agent)
@@ -112,20 +112,21 @@ class Pacer(Census):
         return gone >= max(1.0, SHORT * max([pool.operators for pool in self.pools], default=0))
 
     def budget(self, campaign: str) -> Budget:
-        """What the campaign may risk, as of now."""
+        """What the campaign may risk, as of now: with the others of its account, if there are others."""
         day = day_of(self.now)
         if day != self._day:
             self._day = day
-            self._counted.update(self.campaigns)
-        budget = self._budgets.get(campaign)
+            self._counted.update(self.lanes)
+        account = self.account(campaign)
+        budget = self._budgets.get(account)
         if budget is None:
-            budget = self._budgets[campaign] = Budget(0.03)
-            budget.base = self._bases.get(campaign, BASE)
-            self._counted.add(campaign)
-        if campaign in self._counted:
-            self._counted.discard(campaign)
+            budget = self._budgets[account] = Budget(0.03)
+            budget.base = self._bases.get(account, BASE)
+            self._counted.add(account)
+        if account in self._counted:
+            self._counted.discard(account)
             budget.target = self.campaigns[campaign].rules.abandonment.share
-            ledger = self.ledgers[campaign]
+            ledger = self.ledgers[account]
             budget.follow(self.now, *ledger.totals(self.now), ledger.held_back(self.now))
         return budget
 
@@ -138,6 +139,18 @@ class Pacer(Census):
             [pool.idle - (pool.unserved - own) for pool in self.groups.of_campaign[campaign]], default=0
         )
         return own + more - max(0, covered)
+
+    def ahead_in_all(self, campaign: str, supposed: Mapping[str, int], more: int = 0) -> tuple[int, int]:
+        """:meth:`ahead` of all campaigns of the account together, and how many of these calls were answered. *supposed*: of each; *more*:
+        of *campaign*."""
+        own = self.ahead(campaign, supposed.get(campaign, 0), more)
+        waiting = min(own, self.open[campaign].waiting)
+        for name in self.lanes[self.account(campaign)]:
+            if name != campaign and name in self.open:
+                others = max(0, self.ahead(name, supposed.get(name, 0)))
+                own = max(0, own) + others
+                waiting += min(others, self.open[name].waiting)
+        return own, waiting
 
     def taken(self, campaign: str) -> float:
         """Operators who have the campaign's calls, or are expected to."""
@@ -211,12 +224,14 @@ class Pacer(Census):
     def take_up(
         self, ledgers: Mapping[str, Iterable[DayCount]], knowledge: Mapping[str, str], at: float
     ) -> None:
-        """Go on where another pacer ended: its counts, by campaign, and what it had learnt. What cannot be read is left
+        """Go on where another pacer ended: its counts, by account, and what it had learnt. What cannot be read is left
         out: it is learnt anew."""
         self.advance(at)
-        for campaign, days in ledgers.items():
-            self.ledgers[campaign] = Ledger(self.known(campaign).rules.abandonment, days)
-            self._budgets.pop(campaign, None)
+        for account, days in ledgers.items():
+            kept = self.ledgers.get(account)
+            rules = kept.rules if kept is not None else self.known(account).rules.abandonment
+            self.ledgers[account] = Ledger(rules, days)
+            self._budgets.pop(account, None)
         for word, text in knowledge.items():
             found = learnt.read(text)
             if found is None:

@@ -7,6 +7,8 @@ Several campaigns share operators. The ready operators are dealt out like this:
 3. A campaign of lower ``priority`` number takes all that it can use before the next one gets any. At
    equal priority they take turns; the one that dialed longest ago begins.
 
+With several servers each campaign stands here once for each server (:mod:`dialer.core.lanes`).
+
 Operators count by *skills*: the campaigns that they work for. Whoever is dealt out may be exchanged
 for another as long as everybody still has a seat (a bipartite matching), so a choice made early never
 leaves a call in flight without the one operator who could have served it.
@@ -21,9 +23,7 @@ from itertools import groupby
 import msgspec
 
 from dialer.core.ids import CampaignId
-
-Skills = tuple[CampaignId, ...]
-"""The campaigns that an operator works for, sorted; empty means every campaign."""
+from dialer.core.lanes import Skills, is_all, may_serve
 
 
 class Demand(msgspec.Struct, frozen=True):
@@ -36,11 +36,6 @@ class Demand(msgspec.Struct, frozen=True):
     unserved: int
     room: int
     priority: int = 100
-
-
-def may_serve(skills: Skills, campaign: CampaignId) -> bool:
-    """Whether an operator with these skills works for *campaign*."""
-    return not skills or campaign in skills
 
 
 def place(demands: Sequence[Demand], ready: Mapping[Skills, int]) -> list[tuple[CampaignId, Skills]]:
@@ -78,6 +73,12 @@ def is_anyone_left(unserved: Mapping[CampaignId, int], ready: Mapping[Skills, in
     return seats.free > 0
 
 
+def seated(unserved: Mapping[CampaignId, int], ready: Mapping[Skills, int]) -> int:
+    """How many of the calls in flight have an operator, if they are dealt out as well as can be."""
+    seats = _Seats(ready)
+    return sum(seats.take(campaign, count) for campaign, count in unserved.items())
+
+
 def may_spare(skills: Skills, unserved: Mapping[CampaignId, int], ready: Mapping[Skills, int]) -> bool:
     """Whether one operator of these *skills* may be promised to a call of their own without taking the seat
     of a call in flight. *unserved*: these, by campaign."""
@@ -92,7 +93,7 @@ def may_spare(skills: Skills, unserved: Mapping[CampaignId, int], ready: Mapping
 @functools.lru_cache(maxsize=1024)
 def _by_choice(teams: tuple[Skills, ...]) -> tuple[Skills, ...]:
     """*teams*, those of few campaigns first and those of all last. There are few, and they are asked for often."""
-    return tuple(sorted(teams, key=lambda skills: (not skills, len(skills), skills)))
+    return tuple(sorted(teams, key=lambda skills: (is_all(skills), len(skills), skills)))
 
 
 class _Seats:

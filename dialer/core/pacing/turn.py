@@ -2,7 +2,8 @@
 
 1. A call that an idle operator covers is always placed.
 2. Otherwise the next call is placed while its risk is at most θ, unless the campaign has fewer operators than it must have, owes
-   too much, or the hard cap could break: if all calls ahead of idle operators were answered now, and abandoned.
+   too much, or the hard cap could break: if all calls ahead of idle operators were answered now, and abandoned (with those of the other
+   campaigns of its account).
 3. Campaigns take their turns by priority; at equal priority the one with the fewest operators taken or expected to be goes first. Who is
    refused by its own risk does not find its operators taken by one with more: that one's θ is lowered to its own.
 """
@@ -115,9 +116,8 @@ class Turn:
             return "budget"
         cap = rules.abandonment.share if rules.abandonment.cap is None else rules.abandonment.cap
         if cap < 1.0:
-            ahead = pacer.ahead(name, self._placed[name], 1)
+            ahead, waiting = pacer.ahead_in_all(name, self._placed, 1)
             budget.place(ahead, cap)
-            waiting = min(ahead, pacer.open[name].waiting)
             if budget.abandoned + ahead > cap * (budget.answered + ahead - waiting) + 1e-9:
                 return "cap"
         theta = self._thetas[name] = self._lowered(room, budget.theta, budget.target)
@@ -190,7 +190,7 @@ class Turn:
             out["cap_room"] = max(
                 0.0,
                 (cap * budget.answered - budget.abandoned) / (1.0 - cap)
-                - (pacer.ahead(name) if pools else 0),
+                - (pacer.ahead_in_all(name, {})[0] if pools else 0),
             )
         out["budget"] = budget.balance
         out["stock"] = budget.stock

@@ -37,14 +37,16 @@ from dialer.core.commands import (
 )
 from dialer.core.conduct import Choice
 from dialer.core.floor import Floor
-from dialer.core.ids import AgentId, AttemptId, ChannelId, is_leg
+from dialer.core.ids import AgentId, AttemptId, ChannelId, hold_bridge, is_attempt, is_leg, is_third
 from dialer.core.judging import judge, judge_phone, waits_for_owner
 from dialer.core.pacing.book import Rule
 from dialer.core.placing import call_of
 from dialer.core.values import (
+    UNPLACED_RESULTS,
     AgentCard,
     AgentState,
     Call,
+    CallState,
     Campaign,
     CampaignState,
     Centre,
@@ -54,7 +56,7 @@ from dialer.core.values import (
     Result,
     Trunk,
 )
-from dialer.lab.simulator.invariants import check, check_counts, check_placed
+from dialer.lab.simulator.invariants import Caps, check, check_counts, check_placed
 from dialer.lab.simulator.switch import Channel, Switch, chain_of
 from tests.unit.core.store import Store
 
@@ -117,6 +119,7 @@ class Simulation(Switch):
         """Desk phones whose registration or use ever changed: is registered, is in a private call."""
         self._held: list[FetchLeads] = []
         self._ids = 0
+        self.caps = Caps()
         self._restore()
         self.reconnect()
 
@@ -125,6 +128,8 @@ class Simulation(Switch):
     def handle(self, event: ev.Event) -> list[AnyCommand]:
         """Decide, save, act (which is: queue), and see that all is as it must be."""
         commands = self.floor.handle(event)
+        if isinstance(event, ev.TrunkApplied):
+            self.caps.changed(event.trunk.id)
         if self.floor.must_note(event, commands):
             self.history.append(("event", event, commands))
         forbidden = self._judge_placed(commands)
@@ -156,10 +161,12 @@ class Simulation(Switch):
                         self._queue(attempt, command)
                     else:
                         self.inbox.append(
-                            ev.OriginateRefused(at=self.at, attempt=attempt, reason="", was_sent=False)
+                            ev.OriginateRefused(
+                                at=self.at, attempt=attempt, reason="", was_sent=False, is_ours=True
+                            )
                         )
                 case ForgetChoice(attempt=attempt):
-                    assert isinstance(event, ev.ContactChose)
+                    assert isinstance(event, ev.ContactChose | ev.CallMissed)
                     if self.notes.get(attempt) == (event.choice, event.due):
                         del self.notes[attempt]
                 case _ if not isinstance(command, SAVES):
@@ -167,9 +174,10 @@ class Simulation(Switch):
         for command in commands:
             if isinstance(command, Originate):
                 check_placed(self.floor, command.attempt)
+                self.caps.placed(self.floor, command.attempt, event.at)
         self.check()
         for attempt, rule in forbidden.items():  # the loop's own word, which nothing overtakes for long
-            self.tell(ev.OriginateRefused, attempt=attempt, reason=rule, was_sent=False)
+            self.tell(ev.OriginateRefused, attempt=attempt, reason=rule, was_sent=False, is_ours=True)
         return commands
 
     def _judge_placed(self, commands: Sequence[AnyCommand]) -> dict[AttemptId, str]:
@@ -199,7 +207,9 @@ class Simulation(Switch):
             placed = [
                 call.created_at
                 for call in self.store.calls.values()
-                if call.number == phone.number and call.result is not Result.FAILED
+                if call.number == phone.number
+                and call.direction == "out"
+                and call.result not in UNPLACED_RESULTS
             ]
             until = max(placed, default=-self.gap_s) + self.gap_s
             facts["held"] = Hold(until=until, rule="gap") if until > self.at else None
@@ -230,10 +240,16 @@ class Simulation(Switch):
             "last": self.store.last(),
             "ledgers": self.store.ledgers(),
             "knowledge": list(self.store.knowledge.items()),
+            "transfers": tuple(self.store.transfers.values()),
+            **self.facts(),
         }
         self.floor.restore(**facts)
         self.history.append(("restore", facts, None))
         self.check()
+
+    def facts(self) -> dict[str, Any]:
+        """What else a new engine finds: for subclasses."""
+        return {}
 
     def restart(self) -> None:
         """The engine dies, with all that was decided and not yet done, and another one starts."""
@@ -339,8 +355,8 @@ class Simulation(Switch):
         leads, unfinished = self.store.fetch(rule, question.limit, self.at, question.present)
         fresh = []
         for lead in leads:
-            self._ids += 1
-            fresh.append(ev.FreshLead(lead=lead, attempt=AttemptId(f"a{self._ids:020d}")))
+            attempt, *more = (self._new_id() for _ in range(1 + question.more))
+            fresh.append(ev.FreshLead(lead=lead, attempt=attempt, more=tuple(more)))
         self.inbox.append(
             ev.LeadsFetched(
                 at=self.at,
@@ -351,6 +367,10 @@ class Simulation(Switch):
             )
         )
 
+    def _new_id(self) -> AttemptId:
+        self._ids += 1
+        return AttemptId(f"a{self._ids:020d}")
+
     def act(self, place: int) -> None:
         """One request is carried out: the first that waits for some channel."""
         if not self.chains:
@@ -359,7 +379,9 @@ class Simulation(Switch):
         chain = self.chains[key]
         command = chain.popleft()
         if isinstance(command, Originate) and self.at - self.decided_at[command.attempt] > ORIGINATE_LATE_S:
-            late = ev.OriginateRefused(at=self.at, attempt=command.attempt, reason="late", was_sent=False)
+            late = ev.OriginateRefused(
+                at=self.at, attempt=command.attempt, reason="late", was_sent=False, is_ours=True
+            )
             self.inbox.append(late)
         else:
             self.carry_out(command)
@@ -491,6 +513,16 @@ class Simulation(Switch):
         self._ids += 1
         self.dials(card.phone, code, ChannelId(f"phone-{self._ids}"))
 
+    def dials_beside(self, card: AgentCard, number: str) -> None:
+        """An operator's phone calls *number* on a second channel."""
+        if not self.is_heard:
+            return
+        self._ids += 1
+        made = Channel(ChannelId(f"beside-{self._ids}"), phone=card.phone)
+        made.is_up = made.in_app = True
+        self.channels[made.id] = made
+        self.emit(ev.PhoneDialed(at=self.at, channel=made.id, phone=card.phone, number=number))
+
     def phone_changes(self, card: AgentCard, *, is_registered: bool = True, is_in_use: bool = False) -> None:
         """The operator's phone is plugged in or not, and in a private call or not."""
         self.phones[card.phone] = is_registered, is_in_use
@@ -505,6 +537,21 @@ class Simulation(Switch):
         saved = ChainMap(self.refused, self.store.calls)
         check(self.floor, saved=saved, armed=self.armed, may_wait=is_new)
         check_counts(self.floor, saved.values(), self.at)
+
+    def check_company(self) -> None:
+        """When all that was told and asked has been done: nobody who is in a conversation is alone, or in silence."""
+        if not self.is_heard or self.is_event_lost or self.is_lying or self.is_refusing or self.floor._state.is_late:
+            return
+        for call in self.floor.calls.values():
+            person = self.channels.get(ChannelId(call.attempt))
+            if call.state is not CallState.CONNECTED or person is None:
+                continue
+            assert person.bridge is not None, f"in silence: {call}"
+            others = [
+                one for one in self.channels.values() if one.bridge == person.bridge and one is not person
+            ]
+            is_music = person.bridge == hold_bridge(call.campaign)
+            assert is_music or [one for one in others if not is_attempt(one.id)], f"alone: {call}"
 
     # -- the end of a day ---------------------------------------------------------------
 
@@ -577,7 +624,7 @@ class Simulation(Switch):
         for _ in range(400):
             self.run()
             for leg in self.lines():
-                if is_leg(leg.id) and not leg.is_up:
+                if (is_leg(leg.id) or is_third(leg.id)) and not leg.is_up:
                     self.answers(leg)
             for person in self.persons(is_up=False):
                 self.answers(person)

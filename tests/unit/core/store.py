@@ -23,13 +23,16 @@ from dialer.core.commands import (
     SaveLead,
     SaveLedger,
     SavePhone,
+    SaveTransfer,
 )
 from dialer.core.conduct import Choice
 from dialer.core.ids import AgentId, AttemptId, CampaignId, LeadId, PhoneId
 from dialer.core.judging import judge, outcome, waits_for_owner
 from dialer.core.pacing.ledger import DayCount
+from dialer.core.transfer_facts import Transfer
 from dialer.core.values import (
     FOREVER,
+    UNPLACED_RESULTS,
     Agent,
     Call,
     CallState,
@@ -56,6 +59,7 @@ class Store:
         """Of calls that had ended."""
         self.counts: dict[tuple[CampaignId, int], DayCount] = {}
         self.knowledge: dict[str, str] = {}
+        self.transfers: dict[tuple[AttemptId, int], Transfer] = {}
         self.facts: Callable[[LeadPhone], dict[str, object]] = lambda _: {}
         """What calendars and caps say of a number now."""
         self.add(*leads)
@@ -70,6 +74,8 @@ class Store:
             match command:
                 case SaveCall(call=call):
                     self._save_call(call)
+                case SaveTransfer(transfer=transfer):
+                    self.transfers[transfer.attempt, transfer.place] = transfer
                 case SaveLead():
                     self._save_lead(command)
                 case SavePhone():
@@ -94,7 +100,7 @@ class Store:
 
     def _save_call(self, call: Call) -> None:
         before = self.calls.get(call.attempt)
-        if before is None and call.result is None:
+        if before is None and call.result is None and call.direction == "out":
             same = [one for one in self.of_lead(call.lead) if one.ordinal == call.ordinal and _counts(one)]
             assert not same, f"a second attempt of one ordinal: {call} after {same}"
             assert call.lead not in self.finished, f"dialed though finished: {call}"
@@ -127,7 +133,7 @@ class Store:
     def _save_lead(self, save: SaveLead) -> None:
         lead = self.leads[save.lead]
         assert (save.due is None) == (save.finished is not None)
-        assert save.ordinal >= lead.ordinal, f"the ordinal went back: {save}"
+        assert save.ordinal >= lead.ordinal or save.is_call_in, f"the ordinal went back: {save}"
         if save.bad_phone is not None:
             self.bad_phones.add(save.bad_phone)
         self.finished.pop(lead.id, None)
@@ -135,7 +141,7 @@ class Store:
             self.finished[lead.id] = save.finished
         self.leads[lead.id] = msgspec.structs.replace(
             lead,
-            ordinal=save.ordinal,
+            ordinal=max(lead.ordinal, save.ordinal),
             next_phone=save.next_phone,
             due=save.due or 0.0,
             is_promised=save.is_promised,
@@ -207,13 +213,19 @@ class Store:
     def open(self) -> list[tuple[Call, Lead]]:
         """Attempts that had not ended, each with its lead as it was: what a restart takes up."""
         calls = [call for call in self.calls.values() if _is_open(call)]
-        return [(call, self.lead(call.lead, before=call.ordinal)) for call in calls]
+        return [(call, self._lead_of(call)) for call in calls]
 
     def last(self) -> list[tuple[Call, Lead | None]]:
         """Ended attempts of which an agent may still give the result; the lead, if it was not dialed again."""
         names = {agent.last_attempt for agent in self.agents.values()}
         calls = [call for call in self.calls.values() if call.attempt in names and not _is_open(call)]
-        return [(call, None if self._is_old(call) else self.lead(call.lead, call.ordinal)) for call in calls]
+        return [(call, None if self._is_old(call) else self._lead_of(call)) for call in calls]
+
+    def _lead_of(self, call: Call) -> Lead:
+        """The lead as it was when the call was placed; of a call to us, as it is."""
+        if call.direction == "out":
+            return self.lead(call.lead, before=call.ordinal)
+        return msgspec.structs.replace(self.lead(call.lead), finished=self.finished.get(call.lead, ""))
 
     def _is_old(self, call: Call) -> bool:
         return any(one.ordinal > call.ordinal for one in self.of_lead(call.lead))
@@ -224,4 +236,4 @@ def _is_open(call: Call) -> bool:
 
 
 def _counts(call: Call) -> bool:
-    return call.result is not Result.FAILED
+    return call.result not in UNPLACED_RESULTS and call.direction == "out"

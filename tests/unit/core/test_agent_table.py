@@ -13,7 +13,7 @@ import pytest
 
 from dialer.core import agent as agents
 from dialer.core.commands import AnyCommand, CloseLine, HangUp, Tell
-from dialer.core.ids import ChannelId, line_bridge
+from dialer.core.ids import AttemptId, ChannelId, line_bridge
 from dialer.core.values import Agent, AgentCard, AgentState, Centre
 from tests.unit.core.test_tables import A1, AT, LINE, read_grid, told
 from tests.unit.core.world import parked, rung
@@ -21,6 +21,7 @@ from tests.unit.core.world import parked, rung
 S = AgentState
 LEG = [HangUp(channel=LINE), CloseLine(bridge=line_bridge(LINE))]
 CENTRE = Centre(pause_s_max=10.0)
+A2 = AttemptId("a00000000000000000002")
 FACTS: dict[str, Any] = {
     "sign_in": agents.SignInAsked(at=AT, channel=ChannelId("another")),
     "sign_out": agents.SignOutAsked(at=AT),
@@ -33,6 +34,7 @@ FACTS: dict[str, Any] = {
     "line_up": agents.LineUp(at=AT),
     "line_down": agents.LineDown(at=AT),
     "reserved": agents.Reserved(at=AT, attempt=A1),
+    "moved": agents.CallMoved(at=AT, attempt=A2),
     "joined": agents.Joined(at=AT),
     "over": agents.CallOver(at=AT, wrap_up_s=10),
     "closed": agents.CardClosed(at=AT),
@@ -41,23 +43,23 @@ FACTS: dict[str, Any] = {
 }
 PHONES: dict[str, agents.Phone] = {"lost": "lost", "busy": "in_use"}
 PARKED_GRID = """
-state      sign_in                  sign_out              pause  ready lost busy free leg_up    line_up    line_down             reserved joined  over         closed rules expired
-signed_out arriving+open            .                     .      .     .    .    .    .         .          .                     .        .       .            .      .     .
-arriving   arriving+hang+close+open signed_out+hang+close same   .     .    .    .    .         ready+tell signed_out+hang+close .        .       .            .      .     signed_out+hang+close
-ready      arriving+hang+close+open signed_out+hang+close paused .     paused .  .    .         .          signed_out+hang+close reserved .       .            .      .     .
-reserved   arriving+hang+close+open same                  same   .     .    .    .    same+open .          signed_out+hang+close .        on_call ready        .      .     .
-on_call    arriving+hang+close+open same                  same   .     .    .    .    .         .          signed_out+hang+close .        .       wrap_up+tell .      .     .
-wrap_up    arriving+hang+close+open signed_out+hang+close paused ready .    .    .    .         .          signed_out+hang+close .        .       .            ready  .     ready
-paused     arriving+hang+close+open signed_out+hang+close same   ready .    .    .    .         .          signed_out+hang+close .        .       .            .      same  signed_out+hang+close
+state      sign_in                  sign_out              pause  ready lost busy free leg_up    line_up    line_down             reserved moved joined  over         closed rules expired
+signed_out arriving+open            .                     .      .     .    .    .    .         .          .                     .        .     .       .            .      .     .
+arriving   arriving+hang+close+open signed_out+hang+close same   .     .    .    .    .         ready+tell signed_out+hang+close .        .     .       .            .      .     signed_out+hang+close
+ready      arriving+hang+close+open signed_out+hang+close paused .     paused .  .    .         .          signed_out+hang+close reserved .     .       .            .      .     .
+reserved   arriving+hang+close+open same                  same   .     .    .    .    same+open .          signed_out+hang+close .        same  on_call ready        .      .     .
+on_call    arriving+hang+close+open same                  same   .     .    .    .    .         .          signed_out+hang+close .        .     .       wrap_up+tell .      .     .
+wrap_up    arriving+hang+close+open signed_out+hang+close paused ready .    .    .    .         .          signed_out+hang+close .        .     .       .            ready  .     ready
+paused     arriving+hang+close+open signed_out+hang+close same   ready .    .    .    .         .          signed_out+hang+close .        .     .       .            .      same  signed_out+hang+close
 """
 RUNG_GRID = """
-state      sign_in sign_out   pause  ready lost              busy   free leg_up    line_up line_down         reserved joined  over               closed rules expired
-signed_out ready   .          .      .     .                 .      .    .         .       .                 .        .       .                  .      .     .
-ready      .       signed_out paused .     paused            paused .    .         .       .                 reserved .       .                  .      .     .
-reserved   .       same       same   .     paused+hang+close .      .    same+open same    paused+hang+close .        on_call ready+hang+close   .      .     paused+hang+close
-on_call    .       same       same   .     .                 .      .    .         .       same+hang+close   .        .       wrap_up+hang+close .      .     .
-wrap_up    ready   signed_out paused ready .                 .      .    .         .       .                 .        .       .                  ready  .     ready
-paused     ready   signed_out same   ready .                 .      .    .         .       .                 .        .       .                  .      same  signed_out
+state      sign_in sign_out   pause  ready lost              busy   free leg_up    line_up line_down         reserved moved joined  over               closed rules expired
+signed_out ready   .          .      .     .                 .      .    .         .       .                 .        .     .       .                  .      .     .
+ready      .       signed_out paused .     paused            paused .    .         .       .                 reserved .     .       .                  .      .     .
+reserved   .       same       same   .     paused+hang+close .      .    same+open same    paused+hang+close .        same  on_call ready+hang+close   .      .     paused+hang+close
+on_call    .       same       same   .     .                 .      .    .         .       same+hang+close   .        .     .       wrap_up+hang+close .      .     .
+wrap_up    ready   signed_out paused ready .                 .      .    .         .       .                 .        .     .       .                  ready  .     ready
+paused     ready   signed_out same   ready .                 .      .    .         .       .                 .        .     .       .                  .      same  signed_out
 """
 
 

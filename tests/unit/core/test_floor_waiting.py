@@ -54,7 +54,7 @@ def two_held() -> tuple[World, AttemptId, AttemptId]:
 def test_nobody_waits_where_the_campaign_lets_nobody_wait() -> None:
     w, attempt = nobody_free()
     w.answers(attempt)
-    assert w.look() == [HoldContact(attempt=attempt, bridge=MUSIC, hold_s=75.0)]
+    assert w.look() == [HoldContact(attempt=attempt, bridge=MUSIC, hold_s=75.0, campaign=CAMPAIGN)]
     assert (w.call(attempt).state, w.call(attempt).held_at) == (CallState.ANSWERED, w.at)
 
 
@@ -288,7 +288,7 @@ def test_a_person_is_told_again_and_again(paced: tuple[World, AttemptId]) -> Non
     assert w.look() == []
     w.tick(1)
     # The operator has not become free all the while: that is a part of the truth.
-    assert w.look() == [AnnounceWait(attempt=attempt, wait_s=(60 + TELL_S) / 3)]
+    assert w.look() == [AnnounceWait(attempt=attempt, wait_s=(60 + TELL_S) / 3, campaign=CAMPAIGN)]
     w.tick(TELL_S - 1)
     assert w.look() == []
 
@@ -334,7 +334,7 @@ def test_whose_way_to_the_music_got_lost_is_sent_there_again(after: str) -> None
     w, attempt = held()
     lose(w, after)
     connect(w.later(5), [LINE_UP, person(attempt, "up")])
-    assert w.look() == [HoldContact(attempt=attempt, bridge=MUSIC, hold_s=70.0)]
+    assert w.look() == [HoldContact(attempt=attempt, bridge=MUSIC, hold_s=70.0, campaign=CAMPAIGN)]
 
 
 def test_whose_join_got_lost_is_fetched_from_the_music(after: str) -> None:

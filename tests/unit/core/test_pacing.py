@@ -9,7 +9,8 @@ import pytest
 
 from dialer.core.idle import Idle
 from dialer.core.ids import AgentId, CampaignId
-from dialer.core.pacing.progressive import Demand, Skills, place
+from dialer.core.lanes import Skills
+from dialer.core.pacing.progressive import Demand, place
 
 A, B, C = CampaignId("a"), CampaignId("b"), CampaignId("c")
 ALL: Skills = ()

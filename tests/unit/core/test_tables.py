@@ -212,7 +212,9 @@ def test_a_person_who_loses_the_agent_after_the_limit_gets_the_last_word_at_once
 # -- nobody free in time ------------------------------------------------------------------
 
 HOLD: dict[str, Any] = {"no_agent": "hold", "hold_s": 60.0}
-MUSIC = HoldContact(attempt=A1, bridge=hold_bridge(CampaignId("spring")), hold_s=75.0)
+MUSIC = HoldContact(
+    attempt=A1, bridge=hold_bridge(CampaignId("spring")), hold_s=75.0, campaign=CampaignId("spring")
+)
 """The music lasts a minute, and a phone rung at the end of it 15 seconds more."""
 
 

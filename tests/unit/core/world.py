@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from dialer.core import events as ev
 from dialer.core.commands import (
     SAVES,
@@ -156,7 +158,14 @@ class World:
         return ev.LeadsFetched(
             at=self.at,
             campaign=question.campaign,
-            leads=tuple(ev.FreshLead(lead=one, attempt=self.new_id()) for one in leads),
+            leads=tuple(
+                ev.FreshLead(
+                    lead=one,
+                    attempt=self.new_id(),
+                    more=tuple(self.new_id() for _ in range(question.more)),
+                )
+                for one in leads
+            ),
             unfinished=unfinished,
         )
 
@@ -238,6 +247,37 @@ class World:
     def line_ends(self, agent: str) -> list[AnyCommand]:
         """The agent's present channel is gone."""
         return self.tell(ev.LineEnded, channel=self.agent(agent).channel)
+
+    def arrives(
+        self,
+        number: int = 1,
+        *,
+        of: str = CAMPAIGN,
+        last_operator: str | None = None,
+        is_open: bool = True,
+        is_withheld: bool = False,
+        trunk: str = "t",
+    ) -> AttemptId:
+        """The contact of the lead *number* calls us (who had none gets one, which is finished); the attempt."""
+        name = LeadId(number)
+        if name not in self.store.leads:
+            self.store.add(lead(number, of=of))
+            self.store.finished[name] = "called_us"
+        found = self.store.lead(name)
+        attempt = self.new_id()
+        self.tell(
+            ev.CallArrived,
+            attempt=attempt,
+            campaign=CampaignId(of),
+            trunk=TrunkId(trunk),
+            did="+74950000001",
+            number="" if is_withheld else found.phones[0].number,
+            lead=msgspec.structs.replace(found, finished=self.store.finished.get(name, "")),
+            phone=found.phones[0].id,
+            last_operator=AgentId(last_operator) if last_operator else None,
+            is_open=is_open,
+        )
+        return attempt
 
     def leg_answers(self, agent: str) -> list[AnyCommand]:
         """The rung phone is picked up, and its line comes up."""

@@ -1,0 +1,322 @@
+"""Routing: which trunk a call takes, and whether a call that its trunk would not carry goes on by another one.
+
+1. A call may go by the campaign's trunks that are in use, up (on the server of the call), in rotation, have room and may
+   call the number (:mod:`dialer.core.destinations`). Of these the ones of the lowest ``priority`` number are asked; among equals each
+   has its share by ``weight`` (smooth weighted round robin: of weights 5 and 1 the second has each sixth call, never two in a row).
+   The turn is the campaign's own, and nothing is random: a journal can be played again.
+2. A call goes on if it certainly reached nobody by a fault of the trunk: it never rang, was never answered (nor was there early media), we had
+   not given it up, and it ended by a cause in the trunk's ``failover_on``, or by silence (408) while the trunk is down, or Asterisk made no
+   channel. When OPTIONS tell that a trunk is dead, the calls on it that never rang are ended by us, and go on like that when their channel is
+   gone; not if they rang at the last moment. Whatever is doubtful ends as it ends: a lost attempt beats a second ring.
+3. It goes on in the same decision: the old attempt ends as ``rerouted``, which counts for nothing, and the new one is placed to the
+   same number, by a trunk that was not tried for it, for the same operator if one was promised. Like any call only if it may be
+   originated, the campaign runs, the person may still be called, and (progressive) an operator is there for it. If only room is
+   lacking on the other trunks, it is ``failed``: as if it had never been placed, and dialed again a little later.
+4. A call that rings, is answered, or refused by the person's side was carried. What we gave up, what was lost from sight, and what a
+   rule of ours forbade says nothing of a trunk. What follows for its rotation is told in :class:`dialer.core.desk.TrunkDesk`.
+5. Each change of a trunk's state is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from dialer.core import judging
+from dialer.core.commands import SaveTrunkState
+from dialer.core.desk import Desk, TrunkDesk
+from dialer.core.destinations import allows, countries_of, trunk_ids
+from dialer.core.events import ContactHungUp, EngineStarted, Onward, OriginateRefused
+from dialer.core.ids import ONLY, AttemptId, ServerId, TrunkId
+from dialer.core.lanes import lane, may_serve, skills
+from dialer.core.pacing import progressive
+from dialer.core.state import FloorState
+from dialer.core.values import TRUNK_DOWN, AgentState, Call, CallState, Campaign, Lead, LeadPhone, Result
+
+NO_ROOM = "no room on another trunk"
+"""Why a call ended (``Call.ending``) that its trunk would not carry, and for which the others had no room."""
+MORE_MAX = 7
+"""A call goes on by at most so many further trunks."""
+
+_REFUSED_BY_PERSONS = frozenset({Result.BUSY, Result.INVALID, Result.DECLINED})
+_AT_WORK = frozenset(
+    {AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP, AgentState.ARRIVING}
+)
+_SILENCE = 408
+
+
+# -- which trunk ----------------------------------------------------------------------------
+
+
+def trunks_of(floor: FloorState, campaign: Campaign) -> list[TrunkDesk]:
+    """The campaign's trunks that are known."""
+    return [floor.trunks[one] for name in trunk_ids(campaign) if (one := TrunkId(name)) in floor.trunks]
+
+
+def lines(floor: FloorState, campaign: Campaign, at: float, server: ServerId = ONLY) -> int:
+    """How many calls more its trunks carry at this moment, together."""
+    return sum(trunk.lines(at, server) for trunk in trunks_of(floor, campaign))
+
+
+def room(floor: FloorState, campaign: Campaign, at: float, server: ServerId = ONLY) -> int:
+    """How many calls its trunks take at this moment, together."""
+    return sum(trunk.room(at, server) for trunk in trunks_of(floor, campaign))
+
+
+def may_call(floor: FloorState, campaign: Campaign, number: str) -> bool:
+    """Whether any of the campaign's trunks may call *number*; with none known there is nothing to say."""
+    countries = countries_of(campaign, floor.centre)
+    trunks = [one for one in trunks_of(floor, campaign) if not one.is_removed]
+    return not trunks or any(allows(one.trunk, countries, number) for one in trunks)
+
+
+def choose(
+    floor: FloorState,
+    desk: Desk,
+    number: str,
+    server: ServerId,
+    at: float,
+    but: Collection[TrunkId] = (),
+) -> TrunkDesk | None:
+    """The trunk that a call to *number* takes, which is then to be placed: it was its turn. None: there is none.
+
+    *but*: trunks that would not carry it. See :func:`why_not` for the reasons.
+    """
+    countries = countries_of(desk.campaign, floor.centre)
+    able = [
+        one
+        for one in trunks_of(floor, desk.campaign)
+        if one.trunk.id not in but and one.room(at, server) > 0 and allows(one.trunk, countries, number)
+    ]
+    if not able:
+        return None
+    first = min(one.trunk.priority for one in able)
+    return _next_in_turn(desk, [one for one in able if one.trunk.priority == first])
+
+
+def _next_in_turn(desk: Desk, equals: list[TrunkDesk]) -> TrunkDesk:
+    """Smooth weighted round robin: each gains its weight, the one with the most has its turn and pays what all gained."""
+    if len(equals) == 1:
+        return equals[0]
+    turns = desk.turns
+    for one in equals:
+        turns[one.trunk.id] = turns.get(one.trunk.id, 0) + one.trunk.weight
+    chosen = max(equals, key=lambda one: turns[one.trunk.id])  # the first of equals, in the campaign's order
+    turns[chosen.trunk.id] -= sum(one.trunk.weight for one in equals)
+    return chosen
+
+
+def why_not(
+    floor: FloorState, desk: Desk, number: str, server: ServerId, at: float
+) -> tuple[tuple[TrunkId, str], ...]:
+    """Why each of the campaign's trunks takes no call to *number* now; empty for one that does.
+
+    One of ``unknown``, ``removed``, ``disabled``, ``server``, ``destination``, ``down``, ``resting``, ``probing``,
+    ``lines``, ``calls_per_second``.
+    """
+    countries = countries_of(desk.campaign, floor.centre)
+    return tuple(
+        (TrunkId(name), _why_not(floor.trunks.get(TrunkId(name)), countries, number, server, at))
+        for name in trunk_ids(desk.campaign)
+    )
+
+
+def _why_not(
+    one: TrunkDesk | None, countries: Collection[str], number: str, server: ServerId, at: float
+) -> str:
+    if one is None:
+        return "unknown"
+    if one.is_removed or one.is_disabled:
+        return one.state()
+    if not one.serves(server):
+        return "server"
+    if not allows(one.trunk, tuple(countries), number):
+        return "destination"
+    if not one.is_usable(at, server):
+        return one.state(server)
+    if not one.lines(at, server):
+        return "lines"
+    return "" if one.room(at, server) else "calls_per_second"
+
+
+# -- what a call tells of its trunk -----------------------------------------------------------
+
+
+def is_carried(floor: FloorState, before: Call, after: Call, fact: object) -> bool | None:
+    """Whether the trunk carried the call, as *fact* (which made it *after*) tells; None: it does not tell (rule 4)."""
+    if after.rang_at is not None or after.answered_at is not None or after.ending == "machine":
+        return True
+    if isinstance(fact, OriginateRefused):
+        return None if fact.is_ours or before.ending else False
+    if not isinstance(fact, ContactHungUp) or after.result is None or after.result is Result.LOST:
+        return None
+    if after.result in _REFUSED_BY_PERSONS and not _is_failure(floor, after):
+        return True
+    if before.ending and before.ending != TRUNK_DOWN:
+        return None
+    if after.result is Result.NO_ROUTE or _is_failure(floor, after):
+        return False
+    if after.result is Result.CONGESTION or after.tech_cause == _SILENCE:
+        return None
+    return True
+
+
+def _is_failure(floor: FloorState, call: Call) -> bool:
+    """Whether the call ended by a cause for which its trunk's calls go on."""
+    trunk = floor.trunks.get(call.trunk)
+    if trunk is None:
+        return False
+    if not trunk.is_up(call.server) and call.tech_cause == _SILENCE:
+        return True
+    return bool({call.cause, call.tech_cause}.intersection(trunk.trunk.failover_on))
+
+
+def judge(floor: FloorState, call: Call, at: float, *, is_carried: bool) -> None:
+    """Whether the trunk carried the call is known now."""
+    trunk = floor.trunks.get(call.trunk)
+    if trunk is not None and call.direction == "out":
+        why = trunk.judged(call.attempt, at, is_carried=is_carried)
+        if why:
+            note(floor, trunk, at, why)
+
+
+def note(floor: FloorState, trunk: TrunkDesk, at: float, why: str, server: ServerId = ONLY) -> None:
+    """Have the trunk's state written down, if it is another one than before (rule 5)."""
+    state = trunk.state(server)
+    if trunk.noted.get(server, "up") != state:
+        trunk.noted[server] = state
+        floor.out.append(SaveTrunkState(trunk=trunk.trunk.id, server=server, state=state, why=why, at=at))
+
+
+def on_started(floor: FloorState, event: EngineStarted) -> None:
+    """What the last engine knew of the rotation is forgotten."""
+    for trunk in floor.trunks.values():
+        state = trunk.noted[ONLY] = trunk.state()
+        why = "the engine started"
+        floor.out.append(SaveTrunkState(trunk=trunk.trunk.id, state=state, why=why, at=event.at))
+
+
+# -- going on -------------------------------------------------------------------------------
+
+
+def next_route(
+    floor: FloorState, before: Call, after: Call, fact: object, at: float
+) -> tuple[TrunkDesk, AttemptId] | None:
+    """By which trunk, and as which attempt, the call goes on that was *before* and has ended as *after*; None: not (rules 2, 3).
+
+    The turn is taken: the call is then to be placed.
+    """
+    if not _reached_nobody(floor, before, after, fact):
+        return None
+    desk, way = floor.desks[after.campaign], floor.onward.get(after.attempt)
+    lead = floor.leads[after.attempt]
+    if way is None or not way.more or not desk.is_running or floor.why_not_originating(after.server):
+        return None
+    if phone_of(lead, after, desk.campaign, at) is None or not _has_operator(floor, desk, before):
+        return None
+    if not _has_room(floor, after.server, at):
+        return None
+    trunk = choose(floor, desk, after.number, after.server, at, but=(*way.tried, after.trunk))
+    return None if trunk is None else (trunk, way.more[0])
+
+
+def is_for_later(floor: FloorState, before: Call, after: Call, fact: object, at: float) -> bool:
+    """Whether the call, which does not go on, would have gone on had another trunk had room: then it is as if it had never been placed."""
+    way, tried = floor.onward.get(after.attempt), (after.trunk,)
+    if way is None or not _reached_nobody(floor, before, after, fact):
+        return False
+    campaign = floor.desks[after.campaign].campaign
+    countries = countries_of(campaign, floor.centre)
+    return any(
+        one.trunk.id not in (*way.tried, *tried)
+        and one.is_usable(at, after.server)
+        and not one.room(at, after.server)
+        and allows(one.trunk, countries, after.number)
+        for one in trunks_of(floor, campaign)
+    )
+
+
+def _has_room(floor: FloorState, server: ServerId, at: float) -> bool:
+    """Whether the server takes one more call; the one that has ended leaves its channel there."""
+    own = floor.servers.desk(server)
+    own.live -= 1
+    has_room = own.room(at) > 0
+    own.live += 1
+    return has_room
+
+
+def on_down(floor: FloorState, trunk: TrunkDesk, server: ServerId, at: float) -> list[AttemptId]:
+    """The trunk is dead: the calls on it that never rang, and that another one could carry, are to be ended, and go on when they have."""
+    return [
+        call.attempt
+        for call in floor.calls.values()
+        if (call.trunk, call.server, call.state) == (trunk.trunk.id, server, CallState.DIALING)
+        and call.direction == "out"
+        and (way := floor.onward.get(call.attempt)) is not None
+        and way.more
+        and _is_another(floor, call, way, at)
+    ]
+
+
+def _is_another(floor: FloorState, call: Call, way: Onward, at: float) -> bool:
+    campaign = floor.desks[call.campaign].campaign
+    countries = countries_of(campaign, floor.centre)
+    return any(
+        one.trunk.id not in (*way.tried, call.trunk)
+        and one.lines(at, call.server) > 0
+        and allows(one.trunk, countries, call.number)
+        for one in trunks_of(floor, campaign)
+    )
+
+
+def _reached_nobody(floor: FloorState, before: Call, after: Call, fact: object) -> bool:
+    if after.rang_at is not None or after.answered_at is not None or before.direction != "out":
+        return False
+    if before.state is CallState.ENDING and before.ending == TRUNK_DOWN:
+        return isinstance(fact, ContactHungUp) and fact.cause is not None
+    if before.state is not CallState.DIALING or before.ending:
+        return False
+    if isinstance(fact, OriginateRefused):
+        return not fact.is_ours
+    return (
+        isinstance(fact, ContactHungUp) and _is_failure(floor, after) and after.result is not Result.HUNG_UP
+    )
+
+
+def phone_of(lead: Lead, call: Call, campaign: Campaign, at: float) -> LeadPhone | None:
+    """The number of the call, if it may still be dialed (what other programs know, the guard says)."""
+    phone = next((one for one in lead.phones if one.id == call.phone), None)
+    if phone is None or judging.judge_phone(lead, phone, campaign, at).rule:
+        return None
+    if lead.held is not None and at < lead.held.until:
+        return None
+    if judging.waits_for_owner(lead, campaign, at) and call.agent != lead.owner:
+        return None
+    return phone
+
+
+def _has_operator(floor: FloorState, desk: Desk, call: Call) -> bool:
+    """Whether the call that goes on in place of *call* has an operator to count on, as its mode wants."""
+    campaign, own = desk.campaign, lane(desk.campaign.id, call.server)
+    if campaign.mode == "announcement":
+        return True
+    if call.agent is not None:
+        agent = floor.agents.get(call.agent)
+        return agent is not None and agent.attempt == call.attempt
+    if campaign.mode == "predictive":
+        return any(
+            agent.state in _AT_WORK and may_serve(skills(floor.cards[agent.id].campaigns, agent.server), own)
+            for agent in floor.agents.values()
+        )
+    unserved = dict(floor.unserved())
+    unserved[own] = unserved.get(own, 1) - 1
+    demands = [
+        progressive.Demand(campaign=name, unserved=count, room=int(name == own))
+        for name, count in unserved.items()
+    ]
+    return bool(progressive.place(demands, floor.idle.counts))
+
+
+def further(way: Onward | None, attempt: AttemptId, tried: TrunkId) -> Onward:
+    """What the next attempt needs, which takes the first of the ids."""
+    more = way.more[1:] if way is not None else ()
+    return Onward(attempt=attempt, more=more, tried=(*(way.tried if way is not None else ()), tried))
