@@ -202,7 +202,7 @@ CREATE TABLE pacing_notes ( -- why a campaign got as many calls as it did; kept 
     placed INTEGER NOT NULL,
     figures TEXT NOT NULL, -- JSON object: what the rule knew and worked out (docs/pacing.md)
     note TEXT NOT NULL
-) STRICT;
+, server TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE TABLE phones (
     id INTEGER PRIMARY KEY,
@@ -227,14 +227,27 @@ CREATE TABLE recordings (
 ) STRICT;
 
 CREATE TABLE transfers (
-    id INTEGER PRIMARY KEY,
     attempt TEXT NOT NULL REFERENCES attempts(attempt) DEFERRABLE INITIALLY DEFERRED,
-    agent TEXT NOT NULL,
-    at REAL NOT NULL,
-    kind TEXT NOT NULL, -- hold, blind, consult, conference
-    target TEXT NOT NULL DEFAULT '', -- whom
-    state TEXT NOT NULL, -- begun, answered, completed, returned, failed
-    ended_at REAL
+    place INTEGER NOT NULL, -- which one in the call, from 1 on
+    agent TEXT NOT NULL, -- who did it
+    kind TEXT NOT NULL, -- hold, blind, consult
+    state TEXT NOT NULL, -- held, calling, consulting, conference, handing, returning, handed, over
+    began_at REAL NOT NULL,
+    target TEXT NOT NULL DEFAULT '', -- whom: an extension or a number
+    line TEXT, -- the operator's channel; none: they are gone
+    aside TEXT, -- their phone's second channel
+    third TEXT, -- the third party's channel
+    colleague TEXT, -- who that is, if an operator
+    trunk TEXT, -- which carries it, if not
+    refer TEXT, -- the channel on which the phone asked by REFER
+    bridge TEXT NOT NULL, -- where the person hears music
+    is_there INTEGER NOT NULL DEFAULT 0, -- the person is in the conference
+    deadline REAL,
+    answered_at REAL, -- the third party was there
+    handed_at REAL, -- the person was with them
+    ended_at REAL,
+    outcome TEXT NOT NULL DEFAULT '', -- completed, returned, failed, left (without an operator), ended (with the call)
+    PRIMARY KEY (attempt, place)
 ) STRICT;
 
 CREATE TABLE trunk_states ( -- in and out of rotation
@@ -263,7 +276,9 @@ CREATE INDEX attempts_by_number ON attempts(number, created_at);
 
 CREATE INDEX attempts_by_time ON attempts(created_at, campaign, result);
 
-CREATE UNIQUE INDEX attempts_live_number ON attempts(number) WHERE state <> 'ended' AND direction = 'out';
+CREATE UNIQUE INDEX attempts_dialed_once ON attempts(number) WHERE state <> 'ended' AND direction = 'out';
+
+CREATE INDEX attempts_live_number ON attempts(number) WHERE state <> 'ended';
 
 CREATE INDEX attempts_of_agent ON attempts(agent, created_at) WHERE agent IS NOT NULL;
 
@@ -321,7 +336,7 @@ CREATE INDEX phones_by_number ON phones(number);
 
 CREATE INDEX recordings_by_time ON recordings(started_at);
 
-CREATE INDEX transfers_of_attempt ON transfers(attempt, at);
+CREATE INDEX transfers_by_time ON transfers(began_at);
 
 CREATE INDEX trunk_states_by_time ON trunk_states(trunk, at);
 
@@ -342,25 +357,29 @@ CREATE VIEW attempts_in_detail AS
 SELECT
     a.attempt,
     datetime(a.created_at, 'unixepoch') AS began_utc,
+    a.direction,
     a.campaign,
     c.list,
     a.contact,
     c.name AS contact_name,
     p.kind AS phone_kind,
     a.number,
+    a.did,
     a.ordinal,
     a.trunk,
+    a.server,
     a.agent,
     g.name AS agent_name,
     a.state,
     a.result,
     a.operator_result,
-    round(coalesce(a.answered_at, a.ended_at) - coalesce(a.rang_at, a.created_at), 3) AS ring_s,
+    round(iif(a.direction = 'in', NULL, coalesce(a.answered_at, a.ended_at) - coalesce(a.rang_at, a.created_at)), 3) AS ring_s,
     round(coalesce(a.connected_at, a.ended_at) - a.answered_at, 3) AS wait_s,
     round(a.ended_at - a.connected_at, 3) AS talk_s,
     a.ending,
     a.cause,
     a.tech_cause,
+    a.after,
     r.path AS recording,
     r.length_s AS recording_s
 FROM attempts a
@@ -376,11 +395,14 @@ SELECT
     c.state,
     (SELECT count(*) FROM leads l WHERE l.campaign = c.id AND l.finished IS NULL) AS leads_unfinished,
     (SELECT count(*) FROM leads l WHERE l.campaign = c.id AND l.finished IS NOT NULL) AS leads_finished,
-    count(a.attempt) AS attempts,
-    sum(a.answered_at IS NOT NULL) AS answered,
-    sum(a.result = 'talked') AS talked,
+    count(a.attempt) FILTER (WHERE a.direction = 'out') AS attempts,
+    count(a.answered_at) FILTER (WHERE a.direction = 'out') AS answered,
+    count(*) FILTER (WHERE a.direction = 'out' AND a.result = 'talked') AS talked,
     count(a.abandoned_at) AS abandoned,
-    round(sum(a.ended_at - a.connected_at), 1) AS talk_s
+    round(sum(a.ended_at - a.connected_at) FILTER (WHERE a.direction = 'out'), 1) AS talk_s,
+    count(a.attempt) FILTER (WHERE a.direction = 'in') AS calls_in,
+    count(*) FILTER (WHERE a.direction = 'in' AND a.result = 'talked') AS calls_in_talked,
+    count(*) FILTER (WHERE a.direction = 'in' AND a.result = 'missed') AS calls_in_missed
 FROM campaigns c
-LEFT JOIN attempts a ON a.campaign = c.id
+LEFT JOIN attempts a ON a.campaign = c.id AND a.result IS NOT 'rerouted'
 GROUP BY c.id;

@@ -57,7 +57,7 @@ ORDER BY g.id
 _CALLS = "SELECT campaign, state, count(*) FROM attempts WHERE state <> 'ended' GROUP BY campaign, state"
 _RESULTS = """
 SELECT result, count(*) FROM attempts INDEXED BY attempts_by_time
-WHERE created_at >= ? AND result IS NOT NULL GROUP BY result
+WHERE created_at >= ? AND result IS NOT NULL AND result <> 'rerouted' AND (direction = 'out' OR result = 'missed') GROUP BY result
 """
 _OPERATOR_RESULTS = """
 SELECT operator_result, count(*) FROM attempts INDEXED BY attempts_by_time
@@ -70,13 +70,13 @@ FROM campaigns c CROSS JOIN leads l INDEXED BY leads_waiting
 WHERE c.state IN ('running', 'paused')
     AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.lead = l.id AND a.state <> 'ended')
 """
-_BEGUN = "SELECT count(*) FROM attempts WHERE created_at >= ?"
+_BEGUN = "SELECT count(*) FROM attempts WHERE created_at >= ? AND result IS NOT 'rerouted' AND direction = 'out'"
 _COUNTED = """
 SELECT count(*), count(abandoned_at) FROM attempts INDEXED BY attempts_answered
-WHERE answered_at >= ? AND (result IS NULL OR result NOT IN ('announced', 'machine'))
+WHERE answered_at >= ? AND (result IS NULL OR result NOT IN ('announced', 'machine')) AND direction = 'out'
 """
 _ANSWERED = """
-SELECT count(*) FILTER (WHERE answered_at >= :since), count(*) FILTER (WHERE connected_at >= :since)
+SELECT count(*) FILTER (WHERE answered_at >= :since AND direction = 'out'), count(*) FILTER (WHERE connected_at >= :since)
 FROM attempts WHERE created_at >= :begun
 """
 _CAMPAIGNS = """

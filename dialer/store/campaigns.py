@@ -69,7 +69,10 @@ def campaign_document(campaign: Campaign) -> dict[str, Any]:
                 defaults = {key: one.get("default") for key, one in part["properties"].items()}
                 value = {key: inner for key, inner in value.items() if inner != defaults[key]}
             case "retry":
-                value = {name: _rule_table(Result(name), rule) for name, rule in value.items()}
+                known = part["properties"]  # of some results a file says nothing
+                value = {
+                    name: _rule_table(Result(name), rule) for name, rule in value.items() if name in known
+                }
             case "results":
                 value = [_result_table(one) for one in value]
         if value is None or value == part.get("default"):

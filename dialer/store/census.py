@@ -2,8 +2,8 @@
 
 1. Of a million contacts most were never touched: what may be said of one of them hangs only on its calling
    class (kinds of phone and their zones). Those are counted class by class, in SQL. The others differ: they
-   were tried, are due at a time of their own, have an owner, a bad number, one that is on a do-not-call list, or
-   were called of late. They are given out one by one.
+   were tried, are due at a time of their own, have an owner, a bad number, one that is on a do-not-call list or that no trunk
+   may call, or were called of late. They are given out one by one.
 2. Contacts of the campaign's lists that have no lead yet are counted as if they had: a start makes leads of them.
 3. All is read in one transaction, on a connection that cannot write to the journal; which contacts differ is
    kept in a temporary table on disk, so that memory does not grow.
@@ -20,11 +20,13 @@ from pathlib import Path
 
 import msgspec
 
+from dialer.core.destinations import countries_of, may_call
 from dialer.core.values import Campaign, Centre
 from dialer.store.classes import Phones
 from dialer.store.connect import open_reader
 from dialer.store.facts import ROW, Row
 from dialer.store.schema import LIST_REMOVED, PRIORITY_FRESH
+from dialer.store.trunks import trunks_of
 
 _WINDOW_S = 26 * 3600.0
 """Calls that are older than this (and than every gap) keep nobody back."""
@@ -88,10 +90,27 @@ class Census:
         connection.execute("CREATE TEMP TABLE differing (person INTEGER PRIMARY KEY)")
         for sql in _DIFFER:
             connection.execute(f"INSERT OR IGNORE INTO differing {sql}", self._given)
+        self._add_unreachable(campaign, centre)
         caps = (campaign.caps, centre.caps)
         window_s = max(_WINDOW_S, *(one.gap_s for one in caps))
         for sql in _CALLED:
             connection.execute(f"INSERT OR IGNORE INTO differing {sql}", {"since": at - window_s})
+
+    def _add_unreachable(self, campaign: Campaign, centre: Centre) -> None:
+        """Those differ who have a number that no trunk of the campaign may call."""
+        trunks, countries = trunks_of(self.connection, campaign), countries_of(campaign, centre)
+        insert = "INSERT OR IGNORE INTO differing SELECT contact FROM phones WHERE NOT"
+        if any(one.destinations or one.forbidden for one in trunks):
+            self.connection.create_function(
+                "may_call",
+                1,
+                lambda number: may_call(trunks, campaign, centre, number),
+                deterministic=True,
+            )
+            self.connection.execute(f"{insert} may_call(number)")
+        elif trunks and countries:
+            fits = " OR ".join("number >= ? AND number < ? || ':'" for _ in countries)
+            self.connection.execute(f"{insert} ({fits})", [text for one in countries for text in (one, one)])
 
     def classes(self) -> list[Class]:
         """The contacts that were never touched, by class."""

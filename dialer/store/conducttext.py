@@ -1,5 +1,6 @@
 """How a campaign conducts itself, as its file says it: ``[pacing]``, ``[abandonment]``, ``[last_word]``,
-``[machines]``, ``[announcement]`` as the values of :mod:`dialer.core.conduct`, and back.
+``[machines]``, ``[announcement]`` as the values of :mod:`dialer.core.conduct`, and back. ``[inbound]`` has a module of
+its own (:mod:`dialer.store.inboundtext`).
 
 1. A table is a value of its own, with two exceptions: what is promised of abandonment is a part of the pacing, and what is said
    to a person (:class:`~dialer.core.conduct.Prompt`) is two keys, the text under a name of its own and ``sound``.
@@ -15,9 +16,10 @@ import msgspec
 
 from dialer.core.conduct import Announcement, LastWord, Machines, Pacing, Prompt
 from dialer.core.values import Campaign
+from dialer.store import inboundtext
 from dialer.store.hourtext import Found
 
-TABLES = ("pacing", "abandonment", "last_word", "machines", "announcement")
+TABLES = ("pacing", "abandonment", "last_word", "machines", "announcement", "inbound")
 """Tables of a campaign's file that are made values of here."""
 _PROMPTS = {"last_word": "who", "machines": "message", "announcement": "message"}
 """By table: the field that is something said, and the key of its text."""
@@ -33,6 +35,7 @@ def conduct_from(document: Mapping[str, Any]) -> dict[str, Any]:
         "last_word": msgspec.convert(_prompted(document, "last_word"), LastWord),
         "machines": msgspec.convert(_prompted(document, "machines"), Machines),
         "announcement": msgspec.convert(_prompted(document, "announcement"), Announcement),
+        "inbound": inboundtext.inbound_from(document.get("inbound", {})),
     }
 
 
@@ -44,6 +47,7 @@ def conduct_tables(campaign: Campaign) -> dict[str, dict[str, Any]]:
         value = getattr(campaign, name)
         table = tables[name] = {**msgspec.to_builtins(value), key: getattr(value, key).text}
         table[_SOUND] = getattr(value, key).sound
+    tables["inbound"] = inboundtext.inbound_table(campaign.inbound)
     tables["last_word"]["offers"] = list(campaign.last_word.offers)
     return tables
 
@@ -67,6 +71,7 @@ def contradictions(document: Mapping[str, Any], campaign: Campaign) -> Iterator[
         yield ("machines", "message"), 'is missing, for action is "message"', _MESSAGE
     if is_announced and campaign.announcement.message == Prompt():
         yield ("announcement", "message"), 'is missing, for mode is "announcement"', _MESSAGE
+    yield from inboundtext.contradictions(document.get("inbound", {}))
 
 
 def _prompted(document: Mapping[str, Any], name: str) -> dict[str, Any]:

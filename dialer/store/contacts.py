@@ -176,7 +176,7 @@ def find_contacts(
         "SELECT c.id, c.list, c.name, c.key, c.added_at,"
         " (SELECT group_concat(own.number, ', ') FROM"
         " (SELECT number FROM phones WHERE contact = c.id ORDER BY position) own) AS numbers,"
-        " (SELECT count(*) FROM attempts a WHERE a.contact = c.id) AS attempts"
+        " (SELECT count(*) FROM attempts a WHERE a.contact = c.id AND a.direction = 'out') AS attempts"
         f" FROM contacts c WHERE {' AND '.join(where)} ORDER BY c.id LIMIT ?",
         [*values, min(limit, ROWS_MAX)],
     )
@@ -214,7 +214,7 @@ def show_contact(connection: sqlite3.Connection, contact: ContactId) -> dict[str
     )
     one["attempts"] = _dicts(
         connection.execute(
-            "SELECT a.attempt, a.created_at, a.campaign, a.number, a.agent, a.result, a.operator_result,"
+            "SELECT a.attempt, a.created_at, a.direction, a.campaign, a.number, a.agent, a.result, a.operator_result,"
             " a.ended_at - a.connected_at AS talk_s, r.path AS recording"
             " FROM attempts a LEFT JOIN recordings r ON r.attempt = a.attempt"
             " WHERE a.contact = ? ORDER BY a.created_at",

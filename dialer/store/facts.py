@@ -4,8 +4,8 @@ whether it may be dialed then.
 1. What depends on other campaigns (caps, do-not-call), on the calendar (hours, days) and on the history (tries)
    is worked out here, from the tables, each time anew. Nothing is kept that could be out of date.
 2. The same is told of a moment past, from what the journal keeps: attempts, ``lead_states``, the do-not-call
-   lists with their removals, ``campaign_settings`` and ``centre``. Three things are not kept and taken as they
-   are now: a contact's own time zone, its numbers, and which number is whose.
+   lists with their removals, ``campaign_settings`` and ``centre``. Four things are not kept and taken as they
+   are now: a contact's own time zone, its numbers, which number is whose, and what trunks may call.
 3. What fails here raises. Nobody is dialed on half of the facts.
 
 For one question: :func:`lead_at`, :func:`state_at`. For many leads at one instant: :class:`Facts`.
@@ -20,16 +20,29 @@ from collections.abc import Sequence
 
 import msgspec
 
+from dialer.core.destinations import RULE as DESTINATION
+from dialer.core.destinations import may_call
 from dialer.core.hours import DAY_S, caps_hold
 from dialer.core.ids import AgentId, CampaignId, ContactId, LeadId, PhoneId
 from dialer.core.judging import outcome
 from dialer.core.results import operator_result
-from dialer.core.values import FOREVER, Campaign, Caps, Centre, Hold, Lead, LeadPhone, Result
+from dialer.core.values import (
+    FOREVER,
+    UNPLACED_RESULTS,
+    Campaign,
+    Caps,
+    Centre,
+    Hold,
+    Lead,
+    LeadPhone,
+    Result,
+)
 from dialer.store.calendar import Calendar
 from dialer.store.classes import zones_of
 from dialer.store.dnc import Lists
 from dialer.store.schema import PRIORITY_FRESH, PRIORITY_PROMISED
 from dialer.store.settings import load_centre
+from dialer.store.trunks import trunks_of
 
 ROW = "id, contact, ordinal, next_phone, due, owner, owned_until, priority"
 """The columns of ``leads`` that :meth:`Facts.lead` takes."""
@@ -41,10 +54,12 @@ PHONES_SQL = (
 )
 TRIED_SQL = (
     "SELECT phone, result, operator_result, created_at, ended_at FROM attempts"
-    " WHERE lead = ? AND ordinal < ? ORDER BY ordinal"
+    " WHERE lead = ? AND ordinal < ? AND direction = 'out' ORDER BY ordinal"
 )
-PLACED_TO_NUMBER_SQL = "SELECT created_at FROM attempts WHERE number = ? AND created_at > ? AND (result IS NULL OR result <> 'failed')"
-PLACED_TO_CONTACT_SQL = "SELECT created_at FROM attempts WHERE contact = ? AND created_at > ? AND (result IS NULL OR result <> 'failed')"
+_PLACED = "direction = 'out' AND (result IS NULL OR result NOT IN ('failed', 'rerouted'))"
+"""Caps count the calls that we placed: what a trunk would not carry, or a fault of ours kept back, was none."""
+PLACED_TO_NUMBER_SQL = f"SELECT created_at FROM attempts WHERE number = ? AND created_at > ? AND {_PLACED}"
+PLACED_TO_CONTACT_SQL = f"SELECT created_at FROM attempts WHERE contact = ? AND created_at > ? AND {_PLACED}"
 NOW_SQL = f"SELECT campaign, finished, held, {ROW} FROM leads WHERE id = ?"
 THEN_SQL = (
     "SELECT at, ordinal, due, next_phone, finished, owner, owned_until, held, is_promised, why FROM lead_states"
@@ -174,6 +189,8 @@ class Facts:
         self._campaign = campaign
         self._at = at
         self._is_past = is_past
+        self._centre = centre
+        self._trunks = trunks_of(connection, campaign)
         self._lists = Lists(connection, at if is_past else None)
         self._days: dict[tuple[str, ...], tuple[float, float] | None] = {}
         caps = (campaign.caps, centre.caps)
@@ -199,7 +216,7 @@ class Facts:
                     kind=kind,
                     tried=tuple(tried.get(phone, ())),
                     is_bad=bool(is_bad) and (not self._is_past or phone in bad),
-                    barred=self._lists.barred(e164, self._campaign.id),
+                    barred=self._barred(e164),
                     zones=zones,
                     hours=self._calendar.stretch(self._campaign.hours, kind, zones, self._at),
                     held=self._held_number(e164, zones),
@@ -218,6 +235,11 @@ class Facts:
             owner=None if owner is None else AgentId(owner),
             owned_until=FOREVER if owned_until is None else owned_until,
         )
+
+    def _barred(self, number: str) -> str:
+        if not may_call(self._trunks, self._campaign, self._centre, number):
+            return DESTINATION
+        return self._lists.barred(number, self._campaign.id)
 
     def _tried(self, lead: int, ordinal: int) -> tuple[dict[int, list[str]], set[int]]:
         """What the tries on each number came to; and the numbers that were found bad by then."""
@@ -289,7 +311,7 @@ def tries(
     tried: dict[int, list[str]] = {}
     bad: set[int] = set()
     for phone, result, said, created_at, ended_at in connection.execute(TRIED_SQL, (lead, before)):
-        if result is None or result == Result.FAILED or created_at >= until:
+        if result is None or result in UNPLACED_RESULTS or created_at >= until:
             continue
         if ended_at is not None and ended_at > until:
             continue
@@ -301,16 +323,18 @@ def tries(
 
 
 def lead_before(
-    connection: sqlite3.Connection, calendar: Calendar, campaign: Campaign, lead: LeadId, ordinal: int
+    connection: sqlite3.Connection, calendar: Calendar, campaign: Campaign, lead: LeadId, ordinal: int | None
 ) -> Lead | None:
-    """The lead as it was when the attempt *ordinal* was placed, without what held for that moment only (hours,
-    caps, do-not-call); None if there is no such lead.
+    """The lead as it was when the attempt *ordinal* was placed, or (None) as it is, whose person calls us now; without what held
+    for that moment only (hours, caps, do-not-call). None if there is no such lead.
     """
     row = connection.execute(NOW_SQL, (lead,)).fetchone()
     if row is None:
         return None
-    _, _, _, _, contact, count, next_phone, due, owner, owned_until, priority = row
+    _, finished, _, _, contact, count, next_phone, due, owner, owned_until, priority = row
     is_promised = priority == PRIORITY_PROMISED
+    is_theirs = ordinal is None
+    ordinal = count + 1 if ordinal is None else ordinal
     if count >= ordinal:  # it has been saved since
         then = connection.execute(BEFORE_SQL, (lead, ordinal)).fetchone()
         _, next_phone, due, owner, owned_until, is_promised = then or (0, None, 0.0, None, None, 0)
@@ -337,6 +361,7 @@ def lead_before(
         is_promised=bool(is_promised),
         owner=None if owner is None else AgentId(owner),
         owned_until=FOREVER if owned_until is None else owned_until,
+        finished=(finished or "") if is_theirs else "",
     )
 
 

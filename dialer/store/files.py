@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from dialer.core.ids import ONLY, ServerId
 from dialer.core.paths import PATH_ALLOWED, bad_in_path
 from dialer.core.values import Campaign, Centre, Trunk
 from dialer.store import documents
@@ -33,14 +34,20 @@ from dialer.store.campaigns import (
     set_in_campaign,
 )
 from dialer.store.documents import BadFile, Mistake
+from dialer.store.numberplan import country_of
+from dialer.store.trunkfile import load_trunk
 
 __all__ = [
+    "AccessSettings",
     "AsteriskSettings",
     "BadFile",
+    "MetricsSettings",
+    "PhoneSettings",
     "Ports",
     "RecordingSettings",
     "RedisSettings",
     "Secrets",
+    "ServerSettings",
     "SystemSettings",
     "add_secret",
     "campaign_document",
@@ -56,6 +63,7 @@ __all__ = [
     "set_all_in_campaign",
     "set_in_campaign",
     "write_private",
+    "write_private_bytes",
 ]
 
 SYSTEM_FILE = "obzvon.toml"
@@ -63,12 +71,44 @@ SECRETS_FILE = "secrets.toml"
 _ENV = "OBZVON_SECRET_"
 
 
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an embedded Asterisk listens; port 0: choose a free one. *rtp*: the first of *rtp_count*."""
+
+    sip_address: str = "127.0.0.1"
+    external_address: str = ""
+    """Behind address translation: as the outside sees us."""
+    sip: int = 0
+    http: int = 0
+    rtp: int = 0
+    rtp_count: int = 2000
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several Asterisk servers (``[asterisk.servers.NAME]``). *url*: where ARI answers, if it is external.
+    *user*: empty: that of ``[asterisk]``. *weight* and the caps: see :class:`dialer.core.events.Server`."""
+
+    mode: Literal["embedded", "external"] = "embedded"
+    url: str = ""
+    user: str = ""
+    weight: int = 1
+    channels_max: int = 100_000
+    calls_per_second_max: float = 1000.0
+    ports: Ports = Ports()
+
+
 class AsteriskSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The Asterisk that places the calls. *url*: where ARI answers, if it is external."""
+    """The Asterisk that places the calls. *url*: where ARI answers, if it is external.
+
+    *servers*: by name, where there are several; see :attr:`SystemSettings.servers`. *lost_after_s*: one of them
+    that refuses connections for so long is dead."""
 
     mode: Literal["embedded", "external"] = "embedded"
     url: str = ""
     user: str = "obzvon"
+    lost_after_s: float = 15.0
+    config_folder: str = ""
+    """Of an Asterisk of one's own: its folder of configuration, into which ours was installed as include files."""
+    servers: dict[str, ServerSettings] = {}
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,14 +118,23 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
 
 
-class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the embedded Asterisk listens; port 0: choose a free one. *rtp*: the first of *rtp_count*."""
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where metrics and health are served by HTTP; port 0: nowhere."""
 
-    sip_address: str = "127.0.0.1"
-    sip: int = 0
-    http: int = 0
-    rtp: int = 0
-    rtp_count: int = 2000
+    address: str = "127.0.0.1"
+    port: int = 0
+
+
+class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Desk phones. *allowed_from*: networks from which they may register and call; empty: any."""
+
+    allowed_from: tuple[str, ...] = ()
+
+
+class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of ours that operators ring from outside: see :mod:`dialer.pbx.access`."""
+
+    numbers: tuple[str, ...] = ()
 
 
 class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,12 +150,31 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     region: str = "RU"
     language: Literal["en", "ru", "zh"] = "en"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
     asterisk: AsteriskSettings = AsteriskSettings()
     redis: RedisSettings = RedisSettings()
     ports: Ports = Ports()
     recordings: RecordingSettings = RecordingSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    phones: PhoneSettings = PhoneSettings()
+    access: AccessSettings = AccessSettings()
     centre: Centre = Centre()
     """``[caps]`` and ``[agents]``: rules for all campaigns."""
+
+    @property
+    def servers(self) -> dict[ServerId, ServerSettings]:
+        """The Asterisk servers, by name; ``[asterisk]`` and ``[ports]`` as :data:`~dialer.core.ids.ONLY` where none is named."""
+        one = self.asterisk
+        if not one.servers:
+            return {ONLY: ServerSettings(mode=one.mode, url=one.url, user=one.user, ports=self.ports)}
+        return {
+            ServerId(name): server if server.user else msgspec.structs.replace(server, user=one.user)
+            for name, server in one.servers.items()
+        }
+
+    def asterisk_folder(self, server: ServerId) -> Path:
+        """Where that server's configuration and own files lie: ``asterisk`` of the home folder, or ``asterisk-NAME``."""
+        return self.home / (f"asterisk-{server}" if server else "asterisk")
 
     @property
     def recordings_folder(self) -> Path:
@@ -127,15 +195,25 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     """Passwords. They are not shown by ``repr``, so that none ends in a log.
 
-    *trunks*: by trunk id; *phones*: by extension; read both by :meth:`trunk` and :meth:`phone`.
+    *trunks*: by trunk id; *phones*: by extension; read both by :meth:`trunk` and :meth:`phone`. *servers*: of ARI, by
+    server; read by :meth:`ari_of`.
+    *ari_monitor*: of the ARI user who may only look. *pins*: salted hashes (:mod:`dialer.store.pins`), by extension.
     *overrides*: from the environment, by the name after ``OBZVON_SECRET_``.
     """
 
     ari: str = ""
+    ari_monitor: str = ""
     redis: str = ""
+    pins: dict[str, str] = {}
     trunks: dict[str, str] = {}
     phones: dict[str, str] = {}
+    servers: dict[str, str] = {}
     overrides: dict[str, str] = {}
+
+    def ari_of(self, server: ServerId) -> str:
+        """The password of the ARI user on that server."""
+        name = f"ARI_{server.upper().replace('-', '_')}"
+        return self.overrides.get(name) or self.servers.get(server) or self.ari
 
     def trunk(self, trunk: str) -> str:
         """The trunk's password, or an empty text."""
@@ -164,13 +242,13 @@ def load_system(home: Path) -> SystemSettings:
     properties = documents.schema("system")["properties"]
     found: list[tuple[documents.Keys, str, str]] = []
     for part in ("asterisk", "redis"):
-        if document.get(part, {}).get("mode") == "external" and not document[part].get("url"):
+        own = document.get(part, {})
+        if own.get("mode") == "external" and not own.get("url") and not own.get("servers"):
             allowed = properties[part]["properties"]["url"]["x-allowed"]
             found.append(((part, "url"), "is missing, for the mode is external", allowed))
-    ports = msgspec.convert(document.get("ports", {}), Ports)
-    if ports.rtp and ports.rtp + ports.rtp_count > 65536:
-        found.append((("ports", "rtp_count"), "goes past the last port", f"up to {65536 - ports.rtp}"))
+    found += _bad_servers(document)
     centre = {"caps": document.pop("caps", {}), **document.pop("agents", {})}
+    centre["countries"] = country_of(document.get("region", SystemSettings(home=home).region))
     system = msgspec.convert({**document, "home": home, "centre": centre}, SystemSettings)
     folder = str(system.recordings_folder)
     if (fault := bad_in_path(folder)) is not None:
@@ -181,13 +259,29 @@ def load_system(home: Path) -> SystemSettings:
     return system
 
 
-def load_trunk(path: Path) -> Trunk:
-    """The trunk in the file *path*. Raises BadFile."""
-    document = documents.load(path, "trunk")
-    if document.get("register") and not document.get("username"):
-        found = (("register",), "true needs a username", "false, or a username beside it")
-        raise documents.refusal(path, [found])
-    return msgspec.convert(document, Trunk)
+def _bad_servers(document: Mapping[str, Any]) -> Iterator[tuple[documents.Keys, str, str]]:
+    """What no schema says of servers: addresses that are missing, ports that do not fit."""
+    named = document.get("asterisk", {}).get("servers", {})
+    everyone: dict[documents.Keys, Mapping[str, Any]] = {
+        ("asterisk", "servers", name): server for name, server in named.items()
+    }
+    taken: dict[tuple[str, int], str] = {}
+    for keys, server in (everyone or {(): document}).items():
+        if everyone and server.get("mode") == "external" and not server.get("url"):
+            yield (*keys, "url"), "is missing, for the mode is external", "http://HOST:PORT/ari"
+        ports = msgspec.convert(server.get("ports", {}), Ports)
+        if ports.rtp and ports.rtp + ports.rtp_count > 65536:
+            yield (*keys, "ports", "rtp_count"), "goes past the last port", f"up to {65536 - ports.rtp}"
+        if server.get("mode", "embedded") != "embedded":
+            continue  # on another machine, perhaps
+        voice = range(ports.rtp, ports.rtp + ports.rtp_count) if ports.rtp else ()
+        wanted = {"sip": (ports.sip,), "http": (ports.http,), "rtp": voice}
+        for what, numbers in wanted.items():
+            kind = "tcp" if what == "http" else "udp"
+            both = next((taken[kind, port] for port in numbers if port and (kind, port) in taken), None)
+            if both is not None:
+                yield (*keys, "ports", what), f"is used by {both} too", "other ports"
+            taken |= dict.fromkeys(((kind, port) for port in numbers), str(keys[-1]) if keys else "SIP")
 
 
 def load_campaign(path: Path) -> Campaign:
@@ -228,6 +322,7 @@ def load_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Sec
         found,
         ari=overrides.get("ARI") or found.ari,
         redis=overrides.get("REDIS") or found.redis,
+        ari_monitor=overrides.get("ARI_MONITOR") or found.ari_monitor,
         overrides=overrides,
     )
     if not found.ari:
@@ -261,8 +356,11 @@ def new_secret() -> str:
     return secrets.token_urlsafe(18)
 
 
-def add_secret(home: Path, section: Literal["phones", "trunks"], name: str, value: str) -> None:
+def add_secret(
+    home: Path, section: Literal["phones", "trunks", "pins"], name: str, value: str | None
+) -> None:
     """Put one secret into the home folder's secrets file, which stays ours alone; replaces an older one.
+    None: it is taken out.
 
     Raises BadFile when the file is not fit to be read, or the secret not fit to be kept.
     """
@@ -270,17 +368,25 @@ def add_secret(home: Path, section: Literal["phones", "trunks"], name: str, valu
     with _locked(home):
         text = _read_guarded(file) if file.exists() else ""
         document = documents.parse(text, file, "secrets", is_secret=True)
-        document.setdefault(section, {})[name] = value
+        if value is None:
+            document.get(section, {}).pop(name, None)
+        else:
+            document.setdefault(section, {})[name] = value
         documents.check(document, file, "secrets", is_secret=True)
         write_private(file, "# Passwords. Keep the mode 0600.\n" + documents.dump(document))
 
 
 def write_private(file: Path, text: str) -> None:
     """Replace *file* as a whole by *text*, readable by its owner only, also after a power cut."""
+    write_private_bytes(file, text.encode())
+
+
+def write_private_bytes(file: Path, content: bytes) -> None:
+    """As :func:`write_private`."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            opened.write(text)
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())
         Path(name).replace(file)

@@ -61,7 +61,13 @@ class Guard:
         except Exception as error:  # whatever it is: nobody is dialed on half of the facts
             log.error(
                 "Whether a person may be called cannot be found out; they are not",
-                extra={"action": "guard", "attempt": call.attempt, "error": str(error)},
+                extra={
+                    "action": "guard",
+                    "attempt": call.attempt,
+                    "campaign": call.campaign,
+                    "trunk": call.trunk,
+                    "error": str(error),
+                },
             )
             return UNKNOWN
 

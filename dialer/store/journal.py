@@ -34,8 +34,10 @@ from dialer.core.commands import Command
 from dialer.core.events import Event
 from dialer.core.ids import AgentId, AttemptId, CampaignId, LeadId
 from dialer.core.values import Call, Campaign, Lead
+from dialer.store import callers, dnc
 from dialer.store import leads as lead_store
 from dialer.store.calendar import Calendar
+from dialer.store.callers import Caller
 from dialer.store.connect import BUSY_S, open_writer, transaction
 from dialer.store.errors import JournalError, StoreError
 from dialer.store.fetching import Question
@@ -199,6 +201,31 @@ class Journal:
         while not await self._run(step):
             pass
         return question.leads, question.unfinished, question.is_partial
+
+    async def find_caller(self, campaign: Campaign, caller: str, at: float, region: str) -> Caller:
+        """Whose card the person has who calls *campaign*; see :func:`dialer.store.callers.find_caller`.
+
+        Raises:
+            JournalError: the journal cannot be read, or a new card cannot be written.
+        """
+        return await self._run(
+            lambda connection: callers.find_caller(
+                connection, self._calendar, campaign, caller, at, region, busy_s=self._busy_s
+            )
+        )
+
+    async def barred(self, number: str, campaign: CampaignId) -> str:
+        """The rule that keeps *campaign* from calling *number* (E.164), of the do-not-call lists; empty: none.
+
+        Raises:
+            JournalError: the lists cannot be read.
+        """
+
+        def job(connection: sqlite3.Connection) -> str:
+            entry = dnc.look_up(connection, number, campaign)
+            return "" if entry is None else entry.rule
+
+        return await self._run(job)
 
     async def waiting_leads(
         self, campaign: CampaignId, at: float, after: tuple[int, float, int] | None = None

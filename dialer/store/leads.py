@@ -17,7 +17,10 @@ from dialer.store import holding
 from dialer.store.connect import BUSY_S, transaction
 from dialer.store.schema import BREATH_S, CHUNK_ROWS, LIST_REMOVED, PRIORITIES, PRIORITY_FRESH
 
-LATER_SQL = "SELECT 1 FROM attempts WHERE lead = ? AND ordinal > ? LIMIT 1"
+LATER_SQL = (
+    "SELECT 1 FROM attempts WHERE lead = ?1 AND ordinal > ?2"
+    " UNION ALL SELECT 1 FROM attempts WHERE lead = ?1 AND ordinal = ?2 AND direction = 'in' AND created_at > ?3 LIMIT 1"
+)
 WAITING_SQL = (
     "SELECT id, due FROM leads WHERE campaign = ? AND priority = ? AND finished IS NULL AND held IS NULL"
     " AND due > 0 AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?"
@@ -27,9 +30,9 @@ _ALL = 2**62
 ENROLLED_AGAIN = "enrolled_again"
 
 
-def was_dialed_again(connection: sqlite3.Connection, lead: LeadId, ordinal: int) -> bool:
-    """Whether an attempt came after the attempt *ordinal* of the lead."""
-    return connection.execute(LATER_SQL, (lead, ordinal)).fetchone() is not None
+def was_dialed_again(connection: sqlite3.Connection, lead: LeadId, ordinal: int, at: float = _ALL) -> bool:
+    """Whether an attempt came after the attempt *ordinal* of the lead, or a call to us after *at*."""
+    return connection.execute(LATER_SQL, (lead, ordinal, at)).fetchone() is not None
 
 
 def waiting_page(

@@ -5,24 +5,34 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 import msgspec
 
-from dialer.core.events import EngineStarted
-from dialer.core.ids import CampaignId
+from dialer.core.deskphone import DeskPhone
+from dialer.core.destinations import trunk_ids
+from dialer.core.events import EngineStarted, Onward
+from dialer.core.ids import AttemptId, CampaignId, TrunkId
 from dialer.core.pacing.ledger import DayCount
-from dialer.core.values import Call, Centre, Lead, Trunk
+from dialer.core.transfer_facts import Transfer
+from dialer.core.values import TRUNK_DOWN, Call, CallState, Centre, Lead, Trunk
 from dialer.store import facts, promises, settings
 from dialer.store import leads as lead_store
 from dialer.store.calendar import Calendar
+from dialer.store.deskphones import load_phones
 from dialer.store.errors import StoreError
-from dialer.store.rows import CALL_COLUMNS, call_from_row
+from dialer.store.rows import CALL_COLUMNS, TRANSFER_FIELDS, call_from_row, transfer_from_row
 from dialer.store.schema import PRIORITY_PROMISED
 from dialer.store.settings import StoredAgent, StoredCampaign
+from dialer.store.trunks import disabled
 
 OPEN_SQL = f"SELECT {CALL_COLUMNS} FROM attempts INDEXED BY attempts_open WHERE state <> 'ended'"
 
 
+TRANSFERS_SQL = (
+    f"SELECT {', '.join(f'transfers.{name}' for name in TRANSFER_FIELDS)} FROM attempts INDEXED BY attempts_open"
+    " JOIN transfers ON transfers.attempt = attempts.attempt WHERE attempts.state <> 'ended' ORDER BY 1, 2"
+)
 PROMISED_SQL = f"SELECT coalesce(held_due, due) FROM leads WHERE id = ? AND priority = {PRIORITY_PROMISED}"
 
 
@@ -60,9 +70,17 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     last: tuple[LastCall, ...]
     ledgers: tuple[tuple[CampaignId, tuple[DayCount, ...]], ...]
     knowledge: tuple[tuple[str, str], ...]
+    phones: tuple[DeskPhone, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    """Of calls that had not ended, over or not."""
+    trunks_disabled: tuple[TrunkId, ...] = ()
+    tried: tuple[tuple[AttemptId, tuple[TrunkId, ...]], ...] = ()
+    """Of the calls that are being dialed, each with the trunks that would not carry it."""
 
-    def started(self, *, at: float, version: str) -> EngineStarted:
-        """The same as the engine's first event."""
+    def started(
+        self, *, at: float, version: str, new_id: Callable[[], AttemptId] | None = None
+    ) -> EngineStarted:
+        """The same as the engine's first event. *new_id*: makes ids of attempts, for calls that go on by other trunks."""
         return EngineStarted(
             at=at,
             version=version,
@@ -75,6 +93,22 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
             last=tuple((one.call, one.lead) for one in self.last),
             ledgers=self.ledgers,
             knowledge=self.knowledge,
+            trunks_disabled=self.trunks_disabled,
+            transfers=self.transfers,
+            onward=self._onward(new_id) if new_id is not None else (),
+        )
+
+
+    def _onward(self, new_id: Callable[[], AttemptId]) -> tuple[Onward, ...]:
+        trunks_of = {one.campaign.id: len(trunk_ids(one.campaign)) for one in self.campaigns}
+        campaign_of = {one.call.attempt: one.call.campaign for one in self.open}
+        return tuple(
+            Onward(
+                attempt=attempt,
+                more=tuple(new_id() for _ in range(trunks_of[campaign_of[attempt]] - 1 - len(tried))),
+                tried=tried,
+            )
+            for attempt, tried in self.tried
         )
 
 
@@ -105,11 +139,34 @@ def load(connection: sqlite3.Connection, calendar: Calendar) -> Loaded:
         last=tuple(_last(connection, calendar, call) for call in last),
         ledgers=promises.ledgers(connection),
         knowledge=promises.knowledge(connection),
+        phones=tuple(load_phones(connection)),
+        transfers=tuple(transfer_from_row(row) for row in connection.execute(TRANSFERS_SQL)),
+        trunks_disabled=tuple(disabled(connection)),
+        tried=tuple(
+            (call.attempt, _tried(connection, call)) for call in calls if call.state is CallState.DIALING or call.ending == TRUNK_DOWN
+        ),
     )
 
 
+TRIED_SQL = """
+WITH RECURSIVE earlier (trunk, after) AS (
+    SELECT trunk, after FROM attempts WHERE attempt = ?
+    UNION ALL SELECT a.trunk, a.after FROM earlier JOIN attempts a ON a.attempt = earlier.after LIMIT 64
+) SELECT trunk FROM earlier
+"""
+
+
+def _tried(connection: sqlite3.Connection, call: Call) -> tuple[TrunkId, ...]:
+    """The trunks of the attempts that went on as *call*, oldest first."""
+    if call.after is None:
+        return ()
+    found = [TrunkId(row[0]) for row in connection.execute(TRIED_SQL, (call.after,))]
+    return tuple(reversed(found))
+
+
 def _last(connection: sqlite3.Connection, calendar: Calendar, call: Call) -> LastCall:
-    if lead_store.was_dialed_again(connection, call.lead, call.ordinal) or _was_promised(connection, call):
+    was_later = lead_store.was_dialed_again(connection, call.lead, call.ordinal, call.created_at)
+    if was_later or _was_promised(connection, call):
         return LastCall(call=call, lead=None)
     return LastCall(call=call, lead=_with_lead(connection, calendar, call).lead)
 
@@ -122,7 +179,8 @@ def _was_promised(connection: sqlite3.Connection, call: Call) -> bool:
 
 def _with_lead(connection: sqlite3.Connection, calendar: Calendar, call: Call) -> CallAndLead:
     campaign = settings.campaign_now(connection, call.campaign)
-    lead = facts.lead_before(connection, calendar, campaign, call.lead, call.ordinal) if campaign else None
+    ordinal = call.ordinal if call.direction == "out" else None  # theirs is none of our tries
+    lead = facts.lead_before(connection, calendar, campaign, call.lead, ordinal) if campaign else None
     if lead is None:
         raise StoreError(
             f"Attempt {call.attempt} names the lead {call.lead}, which the journal does not hold."

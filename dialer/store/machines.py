@@ -25,7 +25,7 @@ SELECT a.campaign AS campaign, cast(a.created_at / :day_s AS INTEGER) AS day,
     avg(a.listened_s) AS listened_s_mean,
     max(a.listened_s) AS listened_s_max
 FROM attempts a {{index}}
-WHERE {{campaign}} a.created_at >= :since AND a.created_at < :until
+WHERE {{campaign}} a.created_at >= :since AND a.created_at < :until AND a.direction = 'out'
 GROUP BY 1, 2 HAVING listened OR machines ORDER BY 1, 2
 """
 _MET = f"""
@@ -34,6 +34,7 @@ SELECT day, sum(people), sum(met), sum(told) FROM (
         a.abandoned_at IS NULL AND a.operator_result IS NOT '{MET}' AS people, a.operator_result IS '{MET}' AS met, 0 AS told
     FROM attempts a INDEXED BY attempts_answered
     WHERE a.answered_at >= :since AND a.answered_at < :until AND a.campaign = :campaign AND a.connected_at IS NOT NULL
+    AND a.direction = 'out'
     UNION ALL SELECT cast(a.created_at / :day_s AS INTEGER), 0, 0, 1
     FROM attempts a INDEXED BY attempts_by_time
     WHERE a.created_at >= :since AND a.created_at < :until AND a.campaign = :campaign AND a.result = 'machine'

@@ -44,10 +44,10 @@ _SIGNS_AFTER = (
 _LOOKED_AT_MAX = 20_000
 """Signs of one engine; more of them are not looked through."""
 _CALLS_AT = """
-SELECT attempt, campaign, trunk, lead, number, agent, created_at, connected_at, ended_at
+SELECT attempt, campaign, trunk, lead, number, agent, created_at, connected_at, ended_at, direction
 FROM attempts WHERE created_at < :at AND created_at > :at - :longest AND coalesce(ended_at, 1e12) > :at
 UNION ALL
-SELECT attempt, campaign, trunk, lead, number, agent, created_at, connected_at, ended_at
+SELECT attempt, campaign, trunk, lead, number, agent, created_at, connected_at, ended_at, direction
 FROM attempts INDEXED BY attempts_open
 WHERE state <> 'ended' AND created_at <= :at - :longest
 """
@@ -89,6 +89,8 @@ class CallThen(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     connected_at: float | None
     ended_at: float | None
+    direction: str = "out"
+    """``in``: the person called us."""
 
     def is_connected_at(self, at: float) -> bool:
         """Whether the person talked with an operator then."""

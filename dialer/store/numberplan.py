@@ -5,7 +5,7 @@ Who asks the library itself of each of a million numbers waits for minutes.
 
 from __future__ import annotations
 
-from phonenumbers import PhoneNumberDesc
+from phonenumbers import PhoneNumberDesc, country_code_for_region
 
 SPECIAL_TYPES = (
     "premium_rate",
@@ -18,6 +18,15 @@ SPECIAL_TYPES = (
     "voicemail",
 )
 """Types of number that belong to no place, whatever they begin with."""
+
+
+def country_of(region: str) -> tuple[str, ...]:
+    """What the numbers of *region* (ISO 3166) begin with, in E.164; empty: there is no such region.
+
+    Countries that share one code (+1, +7) are not told apart here: a trunk's own list of destinations can.
+    """
+    code = country_code_for_region(region)
+    return (f"+{code}",) if code else ()
 
 
 def pattern_of(desc: PhoneNumberDesc | None) -> str:

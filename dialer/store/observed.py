@@ -22,7 +22,7 @@ Key = TypeVar("Key", int, str)
 ATTEMPTS_MAX = 50_000
 ORDINAL_MAX = 6
 """Later attempts count with this one."""
-_SAYS_NOTHING = (Result.FAILED, Result.LOST)
+_SAYS_NOTHING = (Result.FAILED, Result.REROUTED, Result.LOST)
 _OURS = ("pacing", "stopped")
 _WRAP_UP_SLACK_S = 1.0
 """A wrap-up begins within this time of the end of its call."""
@@ -30,7 +30,7 @@ _WRAP_UP_SLACK_S = 1.0
 _ATTEMPTS = """
 SELECT a.created_at, a.rang_at, a.answered_at, a.connected_at, a.ended_at, a.ending, a.result, a.ordinal, p.kind, a.agent
 FROM attempts a INDEXED BY attempts_of_campaign JOIN phones p ON p.id = a.phone
-WHERE a.campaign = :campaign AND a.created_at >= :since AND a.created_at < :until AND a.state = 'ended'
+WHERE a.campaign = :campaign AND a.created_at >= :since AND a.created_at < :until AND a.state = 'ended' AND a.direction = 'out'
 ORDER BY a.created_at DESC LIMIT :most
 """
 _WRAP_UP = """

@@ -18,6 +18,7 @@ class PacingNote(msgspec.Struct, frozen=True, kw_only=True):
     limit: str
     figures: dict[str, float | None] = {}
     note: str = ""
+    server: str = ""
 
 
 def latest(connection: sqlite3.Connection, campaign: CampaignId, count: int) -> list[PacingNote]:
@@ -41,9 +42,16 @@ def around(
     return _note(before) if before else None, _note(after) if after else None
 
 
-_NOTES = "SELECT at, placed, limited_by, figures, note FROM pacing_notes"
+_NOTES = "SELECT at, placed, limited_by, figures, note, server FROM pacing_notes"
 
 
 def _note(row: tuple[Any, ...]) -> PacingNote:
-    at, placed, limit, figures, note = tuple(row)
-    return PacingNote(at=at, placed=placed, limit=limit, figures=msgspec.json.decode(figures), note=note)
+    at, placed, limit, figures, note, server = tuple(row)
+    return PacingNote(
+        at=at,
+        placed=placed,
+        limit=limit,
+        figures=msgspec.json.decode(figures),
+        note=note,
+        server=server,
+    )

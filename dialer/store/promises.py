@@ -33,9 +33,9 @@ INSERT INTO knowledge (name, at, content) VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET at = excluded.at, content = excluded.content WHERE excluded.at >= at
 """
 _PACING = """
-INSERT INTO pacing_notes (campaign, at, limited_by, placed, figures, note)
-SELECT :campaign, :at, :limit, :placed, :figures, :note
-WHERE NOT EXISTS (SELECT 1 FROM pacing_notes WHERE campaign = :campaign AND at = :at)
+INSERT INTO pacing_notes (campaign, at, limited_by, placed, figures, note, server)
+SELECT :campaign, :at, :limit, :placed, :figures, :note, :server
+WHERE NOT EXISTS (SELECT 1 FROM pacing_notes WHERE campaign = :campaign AND at = :at AND server = :server)
 """
 _CANCELS = frozenset({"no_answer", "pacing"})
 """Why we give up a call that nobody has answered."""
@@ -64,7 +64,7 @@ _CALLS = (
     " ORDER BY a.answered_at, a.rowid LIMIT :limit"
 )
 IS_COUNTED = (
-    "a.answered_at IS NOT NULL AND (a.result IS NULL OR a.result NOT IN ('machine', 'failed')) AND a.ending <> 'machine'"
+    "a.direction = 'out' AND a.answered_at IS NOT NULL AND (a.result IS NULL OR a.result NOT IN ('machine', 'failed')) AND a.ending <> 'machine'"
     " AND coalesce((SELECT json_extract(settings, '$.mode') FROM campaign_settings"
     " WHERE campaign_settings.campaign = a.campaign AND applied_at <= a.created_at"
     " ORDER BY applied_at DESC, campaign_settings.id DESC LIMIT 1), 'progressive') <> 'announcement'"

@@ -24,7 +24,7 @@ from dialer.store.errors import StoreError
 PAGE_ROWS = 500
 _DAY_S = 86_400.0
 _EVER = 1e12
-_RING = "coalesce(a.answered_at, a.ended_at) - coalesce(a.rang_at, a.created_at)"
+_RING = "iif(a.direction = 'in', NULL, coalesce(a.answered_at, a.ended_at) - coalesce(a.rang_at, a.created_at))"
 _WAIT = "coalesce(a.connected_at, a.ended_at) - a.answered_at"
 _TALK = "a.ended_at - a.connected_at"
 SORTS = {
@@ -59,7 +59,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which attempts. *since* and *until* (not included): when they began. *number*: E.164."""
+    """Which attempts. *since* and *until* (not included): when they began. *number*: E.164. *direction*: ``out``, or ``in``
+    (the person called us). *choice*: what they chose by a key, or became of them (:data:`dialer.core.conduct.Choice`)."""
 
     campaign: str | None = None
     agent: str | None = None
@@ -67,6 +68,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     operator_result: str | None = None
     number: str | None = None
     contact: int | None = None
+    direction: str | None = None
+    choice: str | None = None
     since: float | None = None
     until: float | None = None
 
@@ -81,7 +84,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             raise BadQuestion(f"There is no result {self.result!r}; allowed are {allowed}.")
         terms: list[str] = []
         values: list[Any] = []
-        for name in ("campaign", "agent", "result", "operator_result", "number", "contact"):
+        for name in ("campaign", "agent", "result", "operator_result", "number", "contact", "direction", "choice"):
             value = getattr(self, name)
             if value is not None:
                 terms.append(f"a.{name} = ?")
@@ -109,10 +112,10 @@ def attempts(
         BadQuestion: no such sort column or result.
     """
     columns = (
-        "a.attempt, a.created_at, a.campaign, a.contact, c.name AS contact_name, p.kind AS phone_kind,"
+        "a.attempt, a.created_at, a.direction, a.campaign, a.contact, c.name AS contact_name, p.kind AS phone_kind,"
         " a.number, a.ordinal, a.trunk, a.agent, a.state, a.result, a.operator_result,"
         f" round({_RING}, 3) AS ring_s, round({_WAIT}, 3) AS wait_s, round({_TALK}, 3) AS talk_s,"
-        " a.ending, a.cause, a.tech_cause, a.choice, a.abandoned_at, r.path AS recording"
+        " a.ending, a.cause, a.tech_cause, a.choice, a.abandoned_at, a.did, r.path AS recording"
     )
     tables = (
         "attempts a JOIN contacts c ON c.id = a.contact JOIN phones p ON p.id = a.phone"
@@ -203,11 +206,21 @@ def all_pages(ask: Callable[[Key | None], Page]) -> Iterator[dict[str, Any]]:
 
 # -- campaigns ------------------------------------------------------------------------------
 
+_TRIED = "a.result IS NOT 'rerouted'"
+"""What its trunk would not carry went on as another attempt, which is counted."""
 _SUMS = (
-    "count(*) AS attempts, count(a.answered_at) AS answered,"
+    f"count(*) FILTER (WHERE {_TRIED}) AS attempts, count(a.answered_at) AS answered,"
     " sum(a.result = 'talked') AS talked, count(a.abandoned_at) AS abandoned,"
     " sum(a.answered_at IS NOT NULL AND (a.result IS NULL OR a.result NOT IN ('announced', 'machine'))) AS waited,"
     f" round(coalesce(sum({_TALK}), 0), 1) AS talk_s"
+)
+
+
+_CAME = (
+    "SELECT count(*) AS calls_in, count(*) FILTER (WHERE a.result = 'talked') AS calls_in_talked,"
+    " count(*) FILTER (WHERE a.result = 'missed') AS missed,"
+    " round(avg(a.connected_at - a.answered_at), 1) AS calls_in_wait_s_mean"
+    " FROM attempts a WHERE a.campaign = ? AND a.created_at >= ? AND a.created_at < ? AND a.direction = 'in'"
 )
 
 
@@ -218,7 +231,8 @@ def campaigns(
 
     ``penetration``: the share of its leads that were dialed (in the period); ``reached``: contacts
     that talked; ``abandoned``: calls that count as abandoned, whatever their result (``abandoned_at``), and
-    ``abandoned_share``: theirs of the people who answered and were to meet an operator.
+    ``abandoned_share``: theirs of the people who answered and were to meet an operator. All that is of the calls that we made;
+    of those that people made to us tell ``calls_in``, ``calls_in_talked``, ``missed`` and ``calls_in_wait_s_mean`` (of who talked).
     """
     heads = connection.execute(
         "SELECT camp.id AS campaign, camp.title, camp.state,"
@@ -233,11 +247,12 @@ def campaigns(
         sums = _dicts(
             connection.execute(
                 f"SELECT {_SUMS}, count(DISTINCT CASE WHEN a.result = 'talked' THEN a.contact END) AS reached,"
-                " count(DISTINCT CASE WHEN a.result IS NULL OR a.result <> 'failed' THEN a.lead END) AS dialed"
-                " FROM attempts a WHERE a.campaign = ? AND a.created_at >= ? AND a.created_at < ?",
+                " count(DISTINCT CASE WHEN a.result IS NULL OR a.result NOT IN ('failed', 'rerouted') THEN a.lead END) AS dialed"
+                " FROM attempts a WHERE a.campaign = ? AND a.created_at >= ? AND a.created_at < ? AND a.direction = 'out'",
                 period,
             )
         )[0]
+        came = _dicts(connection.execute(_CAME, period))[0]
         leads = head["unfinished"] + head["finished"]
         talked = sums["talked"] or 0
         results = dict.fromkeys((one.value for one in Result), 0)
@@ -257,6 +272,7 @@ def campaigns(
             }
             | results
             | {"abandoned": sums["abandoned"]}
+            | came
         )
     return rows
 
@@ -265,7 +281,8 @@ def campaign_results(
     connection: sqlite3.Connection, campaign: str, since: float = 0.0, until: float = _EVER
 ) -> list[dict[str, Any]]:
     """How the campaign's attempts ended: ``result``, ``attempts``, ``share``; the most frequent first."""
-    return _counted(connection, "result", "a.campaign = ? AND a.result IS NOT NULL", [campaign], since, until)
+    where = f"a.campaign = ? AND a.result IS NOT NULL AND {_TRIED} AND a.direction = 'out'"
+    return _counted(connection, "result", where, [campaign], since, until)
 
 
 def campaign_operator_results(
@@ -282,7 +299,7 @@ def campaign_hours(
     """The campaign hour by hour (``hour_at``), hours without an attempt left out."""
     found = connection.execute(
         f"SELECT 3600.0 * cast(a.created_at / 3600 AS INTEGER) AS hour_at, {_SUMS} FROM attempts a"
-        " WHERE a.campaign = ? AND a.created_at >= ? AND a.created_at < ? GROUP BY hour_at ORDER BY hour_at",
+        " WHERE a.campaign = ? AND a.created_at >= ? AND a.created_at < ? AND a.direction = 'out' GROUP BY hour_at ORDER BY hour_at",
         (campaign, since, until),
     )
     rows = _dicts(found)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from dialer.core.transfer_facts import Transfer
 from dialer.core.values import Agent, AgentCard, Call
 
 CALL_FIELDS: tuple[str, ...] = Call.__struct_fields__
@@ -17,7 +18,14 @@ AGENT_FIELDS: tuple[str, ...] = tuple(name for name in Agent.__struct_fields__ i
 AGENT_COLUMNS = ", ".join(("id", *AGENT_FIELDS))
 CARD_FIELDS: tuple[str, ...] = AgentCard.__struct_fields__
 CARD_COLUMNS = ", ".join(CARD_FIELDS)
+TRANSFER_FIELDS: tuple[str, ...] = Transfer.__struct_fields__
+TRANSFER_COLUMNS = ", ".join(TRANSFER_FIELDS)
 
+UPSERT_TRANSFER = (
+    f"INSERT INTO transfers ({TRANSFER_COLUMNS}) VALUES ({', '.join('?' * len(TRANSFER_FIELDS))})"
+    " ON CONFLICT (attempt, place) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in TRANSFER_FIELDS if name not in ("attempt", "place"))
+)
 UPSERT_CALL = (
     f"INSERT INTO attempts ({CALL_COLUMNS}) VALUES ({', '.join('?' * len(CALL_FIELDS))})"
     " ON CONFLICT (attempt) DO UPDATE SET "
@@ -29,6 +37,16 @@ UPDATE_AGENT = f"UPDATE agents SET {', '.join(f'{name} = ?' for name in AGENT_FI
 def call_to_row(call: Call) -> tuple[Any, ...]:
     """The values of ``attempts``' columns for *call*."""
     return msgspec.structs.astuple(call)
+
+
+def transfer_to_row(transfer: Transfer) -> tuple[Any, ...]:
+    """The values of ``transfers``' columns for *transfer*."""
+    return msgspec.structs.astuple(transfer)
+
+
+def transfer_from_row(row: Sequence[Any]) -> Transfer:
+    """The transfer in a row of :data:`TRANSFER_COLUMNS`."""
+    return msgspec.convert(dict(zip(TRANSFER_FIELDS, row, strict=True)), Transfer, strict=False)
 
 
 def call_from_row(row: Sequence[Any]) -> Call:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from dialer.core.destinations import trunk_ids
 from dialer.core.ids import CampaignId
 from dialer.core.values import Agent, AgentCard, Campaign, CampaignState, Centre, Trunk
 from dialer.store import holding
@@ -30,6 +31,7 @@ from dialer.store.rows import (
     card_to_row,
 )
 from dialer.store.schema import BREATH_S, CHUNK_ROWS, LIST_REMOVED
+from dialer.store.trunks import apply_trunks, load_stored
 
 _NAME = re.compile(r"[a-z0-9_-]{1,32}\Z")
 _encode = msgspec.json.Encoder().encode
@@ -65,17 +67,7 @@ def apply_trunk(connection: sqlite3.Connection, trunk: Trunk, at: float) -> bool
         JournalError: the journal cannot be written.
     """
     _check_name("trunk", trunk.id)
-    settings = _encode(trunk).decode()
-    with transaction(connection):
-        row = connection.execute("SELECT settings FROM trunks WHERE id = ?", (trunk.id,)).fetchone()
-        if row is not None and row[0] == settings:
-            return False
-        connection.execute(
-            "INSERT INTO trunks (id, host, settings, applied_at) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-            " SET host = excluded.host, settings = excluded.settings, applied_at = excluded.applied_at",
-            (trunk.id, trunk.host, settings, at),
-        )
-    return True
+    return apply_trunks(connection, [trunk], at)[0]
 
 
 def apply_campaign(connection: sqlite3.Connection, campaign: Campaign, at: float) -> bool:
@@ -90,14 +82,15 @@ def apply_campaign(connection: sqlite3.Connection, campaign: Campaign, at: float
         JournalError: the journal cannot be written.
     """
     _check_name("campaign", campaign.id)
-    for name in campaign.lists:
+    for name in lists_of(campaign):
         _check_name("list", name)
     settings = _encode(campaign).decode()
     with transaction(connection):
-        if not connection.execute("SELECT 1 FROM trunks WHERE id = ?", (campaign.trunk,)).fetchone():
-            known = ", ".join(row[0] for row in connection.execute("SELECT id FROM trunks ORDER BY id"))
+        in_force = [one.trunk.id for one in load_stored(connection)]
+        if lacking := [one for one in trunk_ids(campaign) if one not in in_force]:
+            known = ", ".join(in_force)
             raise NotInStore(
-                f"Campaign {campaign.id!r} names the trunk {campaign.trunk!r}, which was never applied"
+                f"Campaign {campaign.id!r} names the trunk {lacking[0]!r}, which was never applied"
                 f" (applied: {known or 'none'}). Apply the trunk first."
             )
         row = connection.execute("SELECT settings FROM campaigns WHERE id = ?", (campaign.id,)).fetchone()
@@ -135,6 +128,17 @@ def apply_campaign(connection: sqlite3.Connection, campaign: Campaign, at: float
     return changed
 
 
+def list_of_callers(campaign: Campaign) -> str:
+    """The list in which unknown people who call the campaign open a card."""
+    return campaign.inbound.list or (campaign.lists[0] if campaign.lists else f"in-{campaign.id}"[:32])
+
+
+def lists_of(campaign: Campaign) -> tuple[str, ...]:
+    """The lists whose contacts the campaign calls: those of its file, and of its callers, for they may be called back."""
+    callers = (list_of_callers(campaign),) if campaign.inbound.numbers else ()
+    return tuple(dict.fromkeys((*campaign.lists, *callers)))
+
+
 def _rules(campaign: Campaign) -> tuple[object, ...]:
     """All of a campaign's settings that may keep a number back."""
     return (
@@ -144,6 +148,8 @@ def _rules(campaign: Campaign) -> tuple[object, ...]:
         campaign.attempts_per_contact,
         campaign.retry,
         campaign.results,
+        trunk_ids(campaign),
+        campaign.countries,
     )
 
 
@@ -160,14 +166,14 @@ def _set_lists(connection: sqlite3.Connection, campaign: Campaign, at: float) ->
         row[0]
         for row in connection.execute("SELECT list FROM campaign_lists WHERE campaign = ?", (campaign.id,))
     }
-    for position, name in enumerate(campaign.lists):
+    for position, name in enumerate(lists_of(campaign)):
         make_list(connection, name, at)
         connection.execute(
             "INSERT INTO campaign_lists (campaign, list, position) VALUES (?, ?, ?)"
             " ON CONFLICT (campaign, list) DO UPDATE SET position = excluded.position",
             (campaign.id, name, position),
         )
-    removed = sorted(before.difference(campaign.lists))
+    removed = sorted(before.difference(lists_of(campaign)))
     for name in removed:
         connection.execute("DELETE FROM campaign_lists WHERE campaign = ? AND list = ?", (campaign.id, name))
     return removed
@@ -241,6 +247,10 @@ def add_agent(connection: sqlite3.Connection, card: AgentCard) -> bool:
             f"INSERT INTO agents ({CARD_COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
             " name = excluded.name, phone = excluded.phone, leg = excluded.leg, campaigns = excluded.campaigns",
             card_to_row(card),
+        )
+        connection.execute(
+            "INSERT INTO desk_phones (extension, added_at) VALUES (?, ?) ON CONFLICT (extension) DO NOTHING",
+            (card.phone, time.time()),
         )
     return True
 
@@ -334,7 +344,7 @@ def apply_centre(connection: sqlite3.Connection, centre: Centre, at: float) -> b
         if before == centre:
             return False
         connection.execute("INSERT INTO centre (applied_at, settings) VALUES (?, ?)", (at, settings))
-        if before is None or before.caps != centre.caps:
+        if before is None or (before.caps, before.countries) != (centre.caps, centre.countries):
             holding.rules_changed(connection)
     return True
 
@@ -360,9 +370,8 @@ def load_centre(connection: sqlite3.Connection, at: float | None = None) -> Cent
 
 
 def load_trunks(connection: sqlite3.Connection) -> list[Trunk]:
-    """All trunks by id."""
-    rows = connection.execute("SELECT settings FROM trunks ORDER BY id")
-    return [msgspec.json.decode(settings, type=Trunk) for (settings,) in rows]
+    """All trunks in force, by id."""
+    return [one.trunk for one in load_stored(connection)]
 
 
 def load_agents(connection: sqlite3.Connection) -> list[StoredAgent]:
@@ -395,7 +404,7 @@ _LISTINGS = {
         " json_extract(settings, '$.transport') AS transport,"
         " json_extract(settings, '$.channels_max') AS channels_max,"
         " json_extract(settings, '$.calls_per_second_max') AS calls_per_second_max"
-        " FROM trunks ORDER BY id"
+        " FROM trunks WHERE removed_at IS NULL ORDER BY id"
     ),
     "agents": "SELECT id, name, phone, leg, campaigns, state, reason, since FROM agents ORDER BY id",
     "lists": (

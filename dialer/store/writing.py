@@ -26,6 +26,8 @@ from dialer.core.commands import (
     SaveLedger,
     SavePacing,
     SavePhone,
+    SaveTransfer,
+    SaveTrunkState,
 )
 from dialer.core.events import Event, RecordingMissing, RecordingStored
 from dialer.core.ids import AttemptId
@@ -34,7 +36,14 @@ from dialer.store import dnc, holding, promises
 from dialer.store.errors import CallForbidden, JournalError, JournalRefused, StoreError
 from dialer.store.guard import Guard
 from dialer.store.history import LeftOut, in_short
-from dialer.store.rows import UPDATE_AGENT, UPSERT_CALL, agent_to_row, call_to_row
+from dialer.store.rows import (
+    UPDATE_AGENT,
+    UPSERT_CALL,
+    UPSERT_TRANSFER,
+    agent_to_row,
+    call_to_row,
+    transfer_to_row,
+)
 from dialer.store.schema import LIST_REMOVED, PRIORITY_AGAIN, PRIORITY_PROMISED
 
 CALLBACK = "callback"
@@ -44,7 +53,7 @@ _encode = msgspec.json.Encoder().encode
 
 _SAVE_LEAD = f"""
 UPDATE leads SET
-    ordinal = :ordinal,
+    ordinal = max(ordinal, :ordinal),
     due = iif(gone, NULL, :due),
     next_phone = :next_phone,
     finished = iif(gone, '{LIST_REMOVED}', :finished),
@@ -61,7 +70,7 @@ FROM (
     ) AS gone
     FROM leads AS lead WHERE lead.id = :lead
 )
-WHERE id = :lead AND ordinal <= :ordinal AND NOT (finished IS NOT NULL AND :why = '{Result.FAILED}')
+WHERE id = :lead AND (ordinal <= :ordinal OR :is_call_in) AND NOT (finished IS NOT NULL AND :why = '{Result.FAILED}')
 """  # noqa: S608 - constants of ours
 """What became of a lead, with three guards: a save that is older than what the row says changes nothing;
 nobody is to be dialed again whose list was taken out of the campaign meanwhile; and a call that was never
@@ -80,6 +89,11 @@ UPDATE leads SET
 WHERE id = :lead AND finished IS NOT '{LIST_REMOVED}'
 """  # noqa: S608 - constants of ours
 
+
+_SAVE_TRUNK_STATE = """
+INSERT INTO trunk_states (trunk, server, at, state, why) SELECT :trunk, :server, :at, :state, :why
+WHERE NOT EXISTS (SELECT 1 FROM trunk_states WHERE trunk = :trunk AND at = :at AND server = :server AND state = :state)
+"""
 
 Notes = Sequence[tuple[float, Event | Command]]
 """Events and orders as they are noted, one after the other, each with its instant."""
@@ -125,6 +139,10 @@ def write(
                 _save_campaign_state(connection, command)
             case SaveLedger() | SaveKnowledge() | SavePacing():
                 promises.save(connection, command)
+            case SaveTransfer(transfer=transfer):
+                connection.execute(UPSERT_TRANSFER, transfer_to_row(transfer))
+            case SaveTrunkState():
+                connection.execute(_SAVE_TRUNK_STATE, msgspec.structs.asdict(command))
             case _:
                 pass
     for event in events:
@@ -166,7 +184,7 @@ def _save_calls(connection: sqlite3.Connection, commands: Iterable[Command], gua
             last[command.call.attempt] = command.call
     forbidden: dict[AttemptId, str] = {}
     for call in last.values():
-        if call.state is not CallState.ENDED and not _is_known(connection, call):
+        if call.state is not CallState.ENDED and call.direction == "out" and not _is_known(connection, call):
             # One after the other: what is saved of the first counts for the second.
             rule = guard.forbids(connection, call)
             if rule is not None:

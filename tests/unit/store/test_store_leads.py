@@ -100,7 +100,7 @@ async def test_contacts_that_come_later_are_enrolled_once(
         (guard.PHONE_SQL, (1,)),
         (dnc.ANY_SQL, ()),
         (dnc.WIDE_SQL, ("prefix",)),
-        (leads.LATER_SQL, (1, 5)),
+        (leads.LATER_SQL, (1, 5, 0.0)),
         (leads.WAITING_SQL, ("spring", 2, 10.0, 0, 5)),
     ],
 )

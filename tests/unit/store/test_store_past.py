@@ -167,7 +167,7 @@ def an_old_journal(path: Path, campaign: Campaign) -> None:
     text = json.dumps({"id": "spring", "trunk": "north", "lists": ["people"]})
     connection.executescript(
         f"""
-        INSERT INTO trunks VALUES ('north', 'h', '{{"id": "north", "host": "h"}}', 1.0);
+        INSERT INTO trunks (id, host, settings, applied_at) VALUES ('north', 'h', '{{"id": "north", "host": "h"}}', 1.0);
         INSERT INTO lists VALUES ('people', '', 1.0);
         INSERT INTO campaigns VALUES ('spring', '', 'progressive', 100, 'north', '{text}', 'running', 1.0, 1.0);
         INSERT INTO campaign_lists VALUES ('spring', 'people', 0, 3);
