@@ -11,6 +11,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 ATTEMPT = re.compile(r"a[0-9a-v]{20}\Z")
@@ -21,15 +22,18 @@ class NotNoted(Exception):
     """The choice is not on the disk; the message says why."""
 
 
-def note(folder: str, attempt: str, choice: str, *, due: float | None = None) -> None:
-    """Write down that the person of *attempt* made *choice* now, and (``later``) when they are *due*.
+def note(
+    folder: str, attempt: str, choice: str | None, *, due: float | None = None, more: Mapping[str, str] = {}
+) -> None:
+    """Write down that the person of *attempt* made *choice* now, and (``later``) when they are *due*. *more*: what else is
+    to be known of the call.
 
     Raises:
         NotNoted: *attempt* is none, or the disk refuses.
     """
     if not ATTEMPT.match(attempt):
         raise NotNoted("the call has no attempt id")
-    said = {"attempt": attempt, "choice": choice, "at": time.time()}
+    said = {**more, "attempt": attempt, "choice": choice, "at": time.time()}
     if due is not None:
         said["due"] = due
     name = Path(folder, f"{attempt}.json")

@@ -27,6 +27,7 @@ class Desk:
         self.sounds: dict[str, str] = dict(found.get("sounds", {}))
         self.offers: dict[str, str] = dict(found.get("offers", {}))
         self.keys: dict[str, str] = dict(found.get("keys", {}))
+        self.recall: dict[str, str] = dict(found.get("recall", {}))
         self.times = int(found.get("times", 2))
         self.later_max = int(found.get("later_max", 3))
         self.has_who = bool(found.get("has_who", False))

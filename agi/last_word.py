@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from agi import choices, clock
 from agi.desk import Desk, load
@@ -159,9 +159,12 @@ class LastWord:
         """Write the choice down, if that is not done yet, and tell the engine; whether it is written down."""
         is_noted, self._is_noted = self._is_noted, None
         if is_noted is None:
-            is_noted = note(self._box, self._attempt, choice, due)
+            is_noted = self._write_down(choice, due)
         self._tell(choice, due)
         return is_noted
+
+    def _write_down(self, choice: str, due: float | None) -> bool:
+        return note(self._box, self._attempt, choice, due)
 
     def _tell(self, choice: str, due: float | None = None) -> None:
         fields = [f"choice: {choice}"]
@@ -226,11 +229,18 @@ def run(script: type[LastWord], args: Sequence[str]) -> int:
     choice = script.choices(desk).get(key, "")
     # before all else, and whether or not anybody is on the line any more
     is_noted = note(box, attempt, choice) if choice in AT_ONCE else None
+    sounds = [sound for sound in recorded.split("&") if sound]
+    return converse(
+        lambda session: script(session, desk, box, attempt, recorded=sounds, is_noted=is_noted), key
+    )
+
+
+def converse(make: Callable[[Session], LastWord], key: str) -> int:
+    """Speak on the line that this process was started for; exit status as of :func:`run`."""
     session = None
     try:
         session = Session()
-        sounds = [sound for sound in recorded.split("&") if sound]
-        script(session, desk, box, attempt, recorded=sounds, is_noted=is_noted).speak(key)
+        make(session).speak(key)
     except HungUp:
         return 0
     except AgiError as error:

@@ -82,6 +82,18 @@ class Session:
         key = chr(int(result)) if result != "0" else None
         return key, key is not None or self._end != "0"
 
+    def collect(self, sound: str, within_ms: int, most: int) -> str | None:
+        """The keys that are pressed while a sound is played and after it, up to ``#``, to *most* of them, or to a pause of *within_ms*;
+        None: there is no such sound. One command takes them all: between two commands keys are lost.
+        """
+        try:
+            keys, _ = self._execute("GET DATA", sound, str(int(within_ms)), str(int(most)))
+        except HungUp:
+            # Asterisk says the same of a sound that is not there; who is gone is gone for the next command, too
+            self.read("CHANNEL(state)")
+            return None
+        return keys
+
     def run(self, application: str, *arguments: str) -> None:
         """Run an application of the dialplan. An argument must not hold what the application divides by.
 

@@ -17,6 +17,7 @@ from dialer.core.ids import BridgeId, ChannelId
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxGarbled
 from dialer.pbx.frames import Bridge, Endpoint
+from dialer.pbx.trial import TEST_CHANNEL
 from dialer.pbx.wire import endpoint_event, phone_use
 
 T = TypeVar("T")
@@ -38,25 +39,32 @@ class _Dialplan(msgspec.Struct):
 class _Channel(msgspec.Struct):
     id: str
     state: str = ""
+    channelvars: dict[str, str] = {}
     dialplan: _Dialplan = msgspec.field(default_factory=_Dialplan)
 
 
 async def list_live(ari: AriClient) -> tuple[LiveChannel, ...]:
-    """All channels in Asterisk, ours or not, by id. Raises :class:`~dialer.pbx.errors.PbxError`."""
+    """All channels in Asterisk, ours or not, by id; but for test calls (:mod:`dialer.pbx.trial`), which are no business of the
+    engine's. Raises :class:`~dialer.pbx.errors.PbxError`."""
+    before = ari.aliases.known
     channels, bridges = await asyncio.gather(
         _list(ari, "/channels", list[_Channel]), _list(ari, "/bridges", list[Bridge])
     )
+    channels = [one for one in channels if not one.id.startswith(TEST_CHANNEL)]
     place = {channel: BridgeId(bridge.id) for bridge in bridges for channel in bridge.channels}
+    ours = {channel.id: ari.aliases.ours(channel.id, channel.channelvars) for channel in channels}
+    ari.aliases.listed(before, ours.values())
     return tuple(
         LiveChannel(
-            channel=ChannelId(channel.id),
+            channel=ChannelId(ours[channel.id]),
             is_up=channel.state == "Up",
             is_ringing=channel.state == "Ringing",
             in_app=_is_in_app(channel.dialplan, ari.app),
             bridge=place.get(channel.id),
             place=PLACES.get(channel.dialplan.context, ""),
+            arrived=_arrived(channel.dialplan, ari.app),
         )
-        for channel in sorted(channels, key=lambda channel: channel.id)
+        for channel in sorted(channels, key=lambda channel: ours[channel.id])
     )
 
 
@@ -69,6 +77,14 @@ async def list_endpoints(ari: AriClient, at: float) -> tuple[TrunkChanged | Phon
 
 def _is_in_app(dialplan: _Dialplan, app: str) -> bool:
     return dialplan.app_name == "Stasis" and dialplan.app_data.split(",")[0] == app
+
+
+def _arrived(dialplan: _Dialplan, app: str) -> tuple[str, ...]:
+    """Of a call that came in and is in our hands since: what the dialplan said of it (:func:`dialer.pbx.wire.arrival`)."""
+    if not _is_in_app(dialplan, app):
+        return ()
+    _, *args = dialplan.app_data.split(",")
+    return tuple(args[1:]) if args[:1] == ["inbound"] else ()
 
 
 async def _list(ari: AriClient, path: str, kind: type[T]) -> T:

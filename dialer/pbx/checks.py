@@ -100,3 +100,13 @@ def host(name: str, text: str) -> str:
         return address(name, text)
     except BadSetting:
         return matching(name, text, HOST)
+
+
+def network(name: str, text: str) -> str:
+    """A host name, an IP address, or a network such as ``203.0.113.0/24``."""
+    if "/" not in text:
+        return host(name, text)
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise BadSetting(f"{name}: {text!r} is no network ({error})") from None

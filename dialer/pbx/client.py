@@ -11,14 +11,17 @@
 4. However the socket ends (cut, closed cleanly, stalled), we connect again, after a growing and
    jittered pause. A socket that is open but deaf is noticed by the heartbeat; an application that
    lost its subscriptions gets them again by the regular check.
+5. Calls that came in have two ids; only one of them is known further in (:mod:`dialer.pbx.aliases`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -29,6 +32,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from dialer.pbx.aliases import Aliases
 from dialer.pbx.errors import PbxError, PbxGarbled, PbxTimeout, PbxUnreachable, refused
 from dialer.pbx.frames import WANTED, AnyFrame, ApplicationReplaced, FrameReader
 
@@ -42,6 +46,8 @@ SOURCES: Final = ("endpoint:PJSIP",)
 
 OnFrame = Callable[[AnyFrame], None]
 OnChange = Callable[[], Awaitable[None]]
+Meter = Callable[[str, str, float, PbxError | None], None]
+"""Method, path, seconds, and why there was no good answer; for a watcher."""
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,14 +108,21 @@ class AriClient:
         secret = base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
         self._headers = {"Authorization": f"Basic {secret}"}
         self._session: aiohttp.ClientSession | None = None
+        self.aliases = Aliases()
         self.frames = FrameReader()
         """Counts of frames, and those that were not understood."""
         self.is_connected = False
         """Whether events flow: the socket is open, subscribed, and ``on_connected`` has been called."""
         self.connects = 0
         """How often the event socket was connected."""
+        self.away_since: float | None = None
+        """Since when no events flow, by the loop's clock; None: they do, or nobody listens yet."""
+        self.refusing_since: float | None = None
+        """Since when every try to open the event socket was refused, for nothing is there; None: the last was not."""
         self.requests = 0
         """How many requests were sent."""
+        self.meter: Meter | None = None
+        """Told of each request."""
 
     def __repr__(self) -> str:
         return f"AriClient({self._base!r}, app={self._app!r})"
@@ -164,8 +177,34 @@ class AriClient:
                 raise
         return await self._request_once(method, path, params, json)
 
+    async def metrics(self) -> str:
+        """Asterisk's own page of metrics (``prometheus.conf``); empty where it has none. Raises PbxError."""
+        url = URL(self._base).with_path("/metrics")
+        error: PbxError
+        try:
+            async with self._open_session().get(url, allow_redirects=False) as answer:
+                return await answer.text() if answer.status == 200 else ""
+        except TimeoutError:
+            error = PbxTimeout("GET /metrics: no answer from Asterisk", was_sent=True)
+        except (aiohttp.ClientError, OSError) as failure:
+            error = PbxUnreachable(f"GET /metrics: {_why(failure)}", was_sent=True)
+        raise error
+
     async def _request_once(self, method: str, path: str, params: dict[str, str] | None, json: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            found = await self._exchange(method, path, params, json)
+        except PbxError as failure:
+            if self.meter is not None:
+                self.meter(method, path, time.perf_counter() - began, failure)
+            raise
+        if self.meter is not None:
+            self.meter(method, path, time.perf_counter() - began, None)
+        return found
+
+    async def _exchange(self, method: str, path: str, params: dict[str, str] | None, json: Any) -> Any:
         session = self._open_session()
+        path, json = self.aliases.path(path), self.aliases.body(json)
         url = URL(self._base + path, encoded=True)
         body: bytes | None = None
         headers: dict[str, str] | None = None
@@ -212,6 +251,7 @@ class AriClient:
         """
         clock = asyncio.get_running_loop().time
         failures = 0
+        self.away_since = clock()
         while True:
             started = clock()
             reason = await self._listen_once(on_frame, on_connected, on_disconnected)
@@ -232,7 +272,7 @@ class AriClient:
         except PbxError as failure:
             return str(failure)
         self.connects += 1
-        line = _Line(socket, self.frames, on_frame)
+        line = _Line(socket, self.frames, lambda frame: on_frame(self.aliases.read(frame)))
         reading = asyncio.create_task(line.read())
         was_told = False
         try:
@@ -245,11 +285,14 @@ class AriClient:
             if reading.done():
                 return reading.result()
             self.is_connected = True
+            self.away_since = None
             log.info("Events flow from Asterisk.", extra={"action": "pbx_connected"})
             line.open()
             return await self._tend(reading)
         finally:
             self.is_connected = False
+            if self.away_since is None:
+                self.away_since = asyncio.get_running_loop().time()
             reading.cancel()
             await asyncio.wait([reading])
             with suppress(aiohttp.ClientError, OSError, TimeoutError):
@@ -257,24 +300,38 @@ class AriClient:
             if was_told:
                 await on_disconnected()
 
+    async def open_events(self) -> aiohttp.ClientWebSocketResponse[bool]:
+        """The bare socket of this application's events, for who reads it to its end and closes it. Raises PbxError."""
+        return await self._connect()
+
     async def _connect(self) -> aiohttp.ClientWebSocketResponse[bool]:
         session = self._open_session()
+        now = asyncio.get_running_loop().time()
+        is_refused = False
         # sock_read must not apply here: a quiet night is no fault; the heartbeat finds a dead peer.
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await session.ws_connect(
+                socket = await session.ws_connect(
                     URL(f"{self._base}/events").with_query(app=self._app),
                     heartbeat=self._heartbeat_s,
                     timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=1.0),
                     max_msg_size=FRAME_BYTES_MAX,
                     decode_text=False,
                 )
+            self.refusing_since = None
+            return socket
         except aiohttp.WSServerHandshakeError as failure:
             error: PbxError = refused(failure.status, "Asterisk refused the event socket")
+            self.away_since = now  # it will not have us, but it is there
         except TimeoutError:
             error = PbxTimeout(f"no event socket in {self._timeout_s:g} s", was_sent=False)
         except (aiohttp.ClientError, OSError) as failure:
             error = PbxUnreachable(f"cannot open the event socket ({_why(failure)})", was_sent=False)
+            is_refused = isinstance(failure, OSError) and failure.errno == errno.ECONNREFUSED
+        if not is_refused:
+            self.refusing_since = None
+        elif self.refusing_since is None:
+            self.refusing_since = now
         raise error
 
     async def _subscribe(self) -> None:

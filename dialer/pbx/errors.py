@@ -43,6 +43,10 @@ class Unsendable(PbxError, ValueError):
     was_sent = False
 
 
+class Undialable(Unsendable):
+    """The trunk cannot be asked to call the number; another one may."""
+
+
 class PbxRefused(PbxError):
     """Asterisk answered with an error. *status*: HTTP status; *message*: Asterisk's own words."""
 

@@ -27,11 +27,12 @@ REMEMBERED: Final = 64
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """A channel as it was when the frame was made."""
+    """A channel as it was when the frame was made. *channelvars*: the variables that ``ari.conf`` names."""
 
     id: str
     name: str = ""
     state: str = ""
+    channelvars: dict[str, str] = {}
 
 
 class Bridge(msgspec.Struct, frozen=True):
@@ -102,6 +103,45 @@ class ChannelDtmfReceived(Frame, frozen=True):
     digit: str
 
 
+class ChannelHold(Frame, frozen=True):
+    """A phone put the other side on hold by its own key (a re-INVITE)."""
+
+    channel: Channel
+
+
+class ChannelUnhold(Frame, frozen=True):
+    """And took it back."""
+
+    channel: Channel
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """Whom a REFER names."""
+
+    destination: str = ""
+
+
+class ReferTo(msgspec.Struct, frozen=True):
+    """*destination_channel*: the phone's other call, which is to be replaced; None: a blind transfer."""
+
+    requested_destination: Destination = Destination()
+    destination_channel: Channel | None = None
+
+
+class ReferredBy(msgspec.Struct, frozen=True):
+    """*source_channel*: where the REFER came."""
+
+    source_channel: Channel
+
+
+class ChannelTransfer(Frame, frozen=True):
+    """A phone asks for a transfer. With a *state* it is only what we reported ourselves, said again."""
+
+    refer_to: ReferTo
+    referred_by: ReferredBy
+    state: str | None = None
+
+
 class ChannelUserevent(Frame, frozen=True):
     """The dialplan says something of a channel (``UserEvent()``). *userevent*: its fields, and ``eventname``; all of them text."""
 
@@ -145,6 +185,9 @@ AnyFrame = (
     | ChannelDestroyed
     | ChannelEnteredBridge
     | ChannelDtmfReceived
+    | ChannelHold
+    | ChannelUnhold
+    | ChannelTransfer
     | ChannelUserevent
     | PeerStatusChange
     | EndpointStateChange
@@ -157,6 +200,9 @@ WANTED: Final[tuple[str, ...]] = (
     "ChannelDestroyed",
     "ChannelEnteredBridge",
     "ChannelDtmfReceived",
+    "ChannelHold",
+    "ChannelUnhold",
+    "ChannelTransfer",
     "ChannelUserevent",
     "PeerStatusChange",
     "EndpointStateChange",

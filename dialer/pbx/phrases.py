@@ -7,6 +7,7 @@ likes its digits spliced in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -36,6 +37,12 @@ _EN: Final = {
     "goodbye": "Goodbye.",
     "hold": "Please stay on the line. We are trying to reach an operator.",
     "hold_1": "The waiting time is less than a minute.",
+    "place_1": "You are the next one in the queue.",
+    "place": "You are number {n} in the queue.",
+    "place_more": "There are more than twenty people before you in the queue.",
+    "callback": "To be called back as soon as somebody is free, press {key}.",
+    "closed": "Thank you for calling. There is nobody here at this hour.",
+    "voicemail": "Please leave a message after the tone, and hang up when you have finished.",
     "today": "Today",
     "tomorrow": "Tomorrow",
     "in_24": "Tomorrow at this time.",
@@ -63,6 +70,12 @@ _RU: Final = {
     "goodbye": "До свидания.",
     "hold": "Пожалуйста, оставайтесь на линии. Мы соединяем вас с оператором.",
     "hold_1": "Время ожидания меньше минуты.",
+    "place_1": "Вы следующий в очереди.",
+    "place": "Ваш номер в очереди: {n}.",
+    "place_more": "В очереди перед вами больше двадцати человек.",
+    "callback": "Чтобы мы перезвонили вам, как только освободится оператор, нажмите {key}.",
+    "closed": "Спасибо за звонок. Сейчас мы не работаем.",
+    "voicemail": "Оставьте сообщение после сигнала, а затем повесьте трубку.",
     "today": "Сегодня",
     "tomorrow": "Завтра",
     "in_24": "Завтра в это же время.",
@@ -88,6 +101,12 @@ _ZH: Final = {
     "goodbye": "再见。",
     "hold": "请不要挂机，正在为您转接客服人员。",
     "hold_1": "等待时间不到一分钟。",
+    "place_1": "您是下一位。",
+    "place": "您排在第{n}位。",
+    "place_more": "您前面还有二十多位客户在等待。",
+    "callback": "如需在有空闲客服时给您回电，请按{key}。",
+    "closed": "感谢您的来电，现在是非工作时间。",
+    "voicemail": "请在提示音后留言，留言结束后挂机即可。",
     "today": "今天",
     "tomorrow": "明天",
     "in_24": "明天的这个时间。",
@@ -139,7 +158,9 @@ _RU_DATES: Final = (
 _LENGTHS: Final = (1, 2, 3, 4, 6, 8, 12)
 """Hours from now that are told as such (:data:`dialer.core.offers.LATER_HOURS`; 24 has a phrase of its own)."""
 _TEXTS: Final[Mapping[Language, Mapping[str, str]]] = {"en": _EN, "ru": _RU, "zh": _ZH}
-_KEYED: Final = frozenset({"wait", "refuse", "later", "operator", "confirm", "press"})
+_KEYED: Final = frozenset({"wait", "refuse", "later", "operator", "confirm", "press", "callback"})
+_WAITING: Final = frozenset({"hold", "hold_1", "place", "place_1", "place_more"})
+_INBOUND: Final = frozenset({"closed", "voicemail"})
 _TIMES: Final = frozenset({"when", "promised", "no_times", "today", "tomorrow", "in_24", "am", "pm"})
 
 
@@ -148,7 +169,7 @@ def phrases(language: Language, keys: Mapping[str, str]) -> dict[str, str]:
     texts = {
         name: text
         for name, text in _TEXTS[language].items()
-        if name not in _KEYED and (name not in _TIMES or "later" in keys.values())
+        if name not in _KEYED | _WAITING | _INBOUND and (name not in _TIMES or "later" in keys.values())
     }
     for key, choice in keys.items():
         if not key.isdigit():
@@ -158,6 +179,46 @@ def phrases(language: Language, keys: Mapping[str, str]) -> dict[str, str]:
         texts |= {f"press_{key}": _keyed(language, "press", key) for key in range(1, 10)}
         texts |= _times(language)
     return texts
+
+
+def inbound_phrases(language: Language, recall: Mapping[str, str]) -> dict[str, str]:
+    """What is said besides to people who called us and whom nobody takes. *recall*: key to choice, of the offer of a callback."""
+    named = {name: _TEXTS[language][name] for name in (*sorted(_INBOUND), "promised")}
+    return phrases(language, recall) | named
+
+
+PLACES_MAX: Final = 20
+"""Places in a queue that are told by their number; who is farther back is told that."""
+MINUTES: Final = (*range(2, 21), 25, 30, 40, 50, 60)
+"""Waiting times that are told, in minutes: rounded up to one of these. ``hold_1`` is less than one."""
+
+
+def told_place(place: int) -> str:
+    """The name of the phrase for the person in *place* (from 1 on) of a queue."""
+    return f"place_{place}" if place <= PLACES_MAX else "place_more"
+
+
+def told_wait(wait_s: float | None) -> str:
+    """The name of the phrase for a waiting time; ``hold`` says none: it is not known, or too long to be told. Nobody waits longer
+    than told."""
+    if wait_s is None:
+        return "hold"
+    minutes = math.ceil(wait_s / 60)
+    if minutes <= 1:
+        return "hold_1"
+    told = next((one for one in MINUTES if one >= minutes), None)
+    return "hold" if told is None else f"minutes_{told}"
+
+
+def waiting(language: Language) -> dict[str, str]:
+    """What people are told who wait for an operator, by the names of :func:`told_place` and :func:`told_wait`; what is
+    needed first, first."""
+    texts = _TEXTS[language]
+    found = {name: texts[name] for name in ("hold", "hold_1", "place_1")}
+    for number in range(2, PLACES_MAX + 1):
+        found[f"place_{number}"] = texts["place"].format(n=_chinese(number) if language == "zh" else number)
+    found["place_more"] = texts["place_more"]
+    return found | {f"minutes_{minutes}": waiting_minutes(language, minutes) for minutes in MINUTES}
 
 
 def waiting_minutes(language: Language, minutes: int) -> str:

@@ -18,24 +18,32 @@ Rules:
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Template
 
-import msgspec
-
-from dialer.core.values import Trunk
 from dialer.pbx import checks
 from dialer.pbx.checks import BadSetting
+from dialer.pbx.deskphones import PhoneLine, phone_values
 from dialer.pbx.music import write_music
+from dialer.pbx.trunks import FILE as TRUNKS_FILE
+from dialer.pbx.trunks import TrunkLine, has_certificate, render_trunks, transport_values
 
 PHONE_OPTIONS_INTERVAL_S = 20
 """Registered phones are asked so often whether they are there. Who does not answer in 3 s (``qualify_timeout`` in
 ``phone.conf``, which leaves time for two repetitions) is lost: an unplugged phone is noticed within 23 s."""
+
+TRANSPORTS = ("udp", "tcp")
+"""On which phones may register; ``tls`` too, where there is a certificate."""
+
+PRIVATE_NETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")
+"""RFC 1918, and this machine: nobody there is told the address of the outside."""
 
 MUSIC_SUFFIXES = (".wav", ".alaw", ".ulaw", ".gsm", ".sln")
 """Files that Asterisk plays to who is on hold, all of 8 kHz and mono."""
@@ -45,24 +53,24 @@ SOCKET_PATH_MAX = 107
 
 IVR_FOLDER = "ivr"
 """Of the shared folder: what the scripts of the last word must know of each campaign."""
+ACCESS_FOLDER = "access"
+"""Of the shared folder: hashes of the PINs of operators on outside lines, and the tries that failed (:mod:`agi.access`)."""
 CHOICES_FOLDER = "choices"
 """Of the shared folder: what people chose."""
 
+SYSTEM_PREFIX = "server-"
+"""Begins the ``systemname`` of one of several servers: no id of a channel is taken for one of ours (``leg-...``)."""
+
 _OWN_MUSIC = "bells.wav"
 
-
-class TrunkLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A trunk and its secret (empty: the trunk does not authenticate)."""
-
-    trunk: Trunk
-    secret: str = ""
-
-
-class PhoneLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A desk phone: its *extension* (digits) is its SIP name; *secret* is for digest authentication."""
-
-    extension: str
-    secret: str
+__all__ = [
+    "BadSetting",
+    "PhoneLine",
+    "TrunkLine",
+    "files_folder",
+    "render_asterisk",
+    "render_lines",
+]
 
 
 def render_asterisk(
@@ -85,7 +93,13 @@ def render_asterisk(
     python: Path | None = None,
     music: Path | None = None,
     shared: Path | None = None,
+    system_name: str = "",
+    recordings: Path | None = None,
+    tls: Path | None = None,
+    ari_monitor_password: str = "",
     verbose_log: bool = False,
+    into: Path | None = None,
+    outside: str = "",
 ) -> Path:
     """Write everything that an Asterisk needs into *target* and return the path of its asterisk.conf.
 
@@ -96,6 +110,13 @@ def render_asterisk(
     (:data:`MUSIC_SUFFIXES`) for people who are held; None, missing or empty: our own (:mod:`dialer.pbx.music`).
 
     *shared*: the folder in which the engine and the AGI scripts leave each other files; None: ``shared`` in *target*.
+    *system_name*: of one of several servers: it begins the ids of its channels, so that they are unique over all (``server-NAME-...``).
+    *recordings*: where the recordings of calls that come in begin; None: ``recordings`` in *target*.
+    *tls*: a folder that may hold our certificate and key (:mod:`dialer.pbx.trunks`); TLS has the port after *sip_port*.
+
+    *ari_monitor_password*: of a second ARI user, ``<ari_user>-monitor``, who may only look; empty: there is none.
+    *outside*: our address as carriers and phones elsewhere see it, behind address translation; empty: there is none.
+    *into*: write the files there and make nothing else, for who wants to see what would be rendered; then *modules* may be missing.
 
     What Asterisk wrote itself (``db``, ``spool``, ``log``) is left alone.
 
@@ -114,11 +135,16 @@ def render_asterisk(
     values = {name: checks.path(name, folder) for name, folder in folders.items()} | {
         "modules": checks.path("modules", modules),
         "agi_bin": checks.path("agi_bin", folders["spool"] / "agi-bin"),
-        "modules_wanted": _modules_wanted(modules),
+        "modules_wanted": _modules_wanted(modules) if into is None or modules.is_dir() else "",
         "language": checks.matching("language", language, checks.NAME),
+        "dialplan_version": dialplan_version(),
+        "system_name": f"systemname = {SYSTEM_PREFIX}{checks.matching('system_name', system_name, checks.NAME)}\n"
+        if system_name
+        else "",
         "http_port": str(checks.port("http_port", http_port)),
         "sip_port": str(checks.port("sip_port", sip_port)),
         "sip_bind": checks.address("sip_bind", sip_bind),
+        "outside": _outside(outside),
         "rtp_first": str(first),
         "rtp_last": str(last),
         "ari_user": checks.matching("ari_user", ari_user, checks.NAME),
@@ -128,16 +154,37 @@ def render_asterisk(
         "music": checks.path("music", music.absolute() if _has_music(music) and music else folders["moh"]),
         "ivr": checks.path("shared", shared / IVR_FOLDER),
         "choices": checks.path("shared", shared / CHOICES_FOLDER),
+        "recordings": checks.path("recordings", (recordings or target / "recordings").absolute()),
+        "access": checks.path("shared", shared / ACCESS_FOLDER),
+        "ari_monitor": _monitor(ari_user, ari_monitor_password),
+        **transport_values(tls, sip_port),
         "verbose_log": "full.log => notice,warning,error,verbose(5)" if verbose_log else "",
     }
     templates = files_folder("asterisk-conf")
     rendered = {path.name: _fill(path, values) for path in sorted(templates.glob("*.conf"))}
-    rendered |= _render_lines(trunks, phones, sip_bind, phone_codecs, phone_options_interval_s)
+    rendered |= _render_lines(
+        trunks,
+        phones,
+        sip_bind,
+        phone_codecs,
+        phone_options_interval_s,
+        sip_port=sip_port,
+        outside=outside,
+        tls=tls,
+        may_refer=may_refer(modules),
+    )
     for path in sorted(files_folder("dialplan").glob("*.conf")):
         rendered[f"dialplan/{path.name}"] = path.read_text(encoding="utf-8")
 
-    kept = (shared, shared / IVR_FOLDER, shared / CHOICES_FOLDER)
-    for folder in (target, *folders.values(), folders["etc"] / "dialplan", *kept):
+    if into is not None:
+        (into / "dialplan").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, text in rendered.items():
+            _write(into / name, text)
+        return into / "asterisk.conf"
+    kept = (shared, shared / IVR_FOLDER, shared / CHOICES_FOLDER, shared / ACCESS_FOLDER)
+    # Without the last one ARI refuses to record.
+    own = (folders["etc"] / "dialplan", folders["spool"] / "recording")
+    for folder in (target, *folders.values(), *own, *kept):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
     _link_data(data, folders["share"], language)
@@ -156,16 +203,82 @@ def render_lines(
     sip_bind: str = "127.0.0.1",
     phone_codecs: tuple[str, ...] = ("alaw", "ulaw"),
     phone_options_interval_s: int = PHONE_OPTIONS_INTERVAL_S,
-) -> None:
-    """Write only the trunks and phones again, for an Asterisk that runs.
+    sip_port: int = 5060,
+    outside: str = "",
+    tls: Path | None = None,
+    modules: Path | None = None,
+) -> bool:
+    """Write only the trunks and phones again, for an Asterisk that runs; return whether anything is new.
 
     It takes them after a reload of ``res_pjsip.so`` (ARI: ``PUT /asterisk/modules/res_pjsip.so``);
-    calls in progress are not touched.
+    calls in progress are not touched. *modules*: as of :func:`render_asterisk`; None: not known.
 
     :raises BadSetting: as :func:`render_asterisk`; nothing has been written.
     """
-    for name, text in _render_lines(trunks, phones, sip_bind, phone_codecs, phone_options_interval_s).items():
-        _write(target.absolute() / "etc" / name, text)
+    rendered = _render_lines(
+        trunks,
+        phones,
+        sip_bind,
+        phone_codecs,
+        phone_options_interval_s,
+        sip_port=sip_port,
+        outside=outside,
+        tls=tls,
+        may_refer=may_refer(modules),
+    )
+    etc = target.absolute() / "etc"
+    changed = {name: text for name, text in rendered.items() if _text(etc / name) != text}
+    for name, text in changed.items():
+        _write(etc / name, text)
+    return bool(changed)
+
+
+def render_trunk_file(
+    target: Path, trunks: Iterable[TrunkLine], *, sip_bind: str, sip_port: int, outside: str = ""
+) -> bool:
+    """As :func:`render_lines`, but for the trunks alone: phones stay as they are."""
+    text = trunk_file(trunks, sip_bind=sip_bind, sip_port=sip_port, outside=outside)
+    file = target.absolute() / "etc" / TRUNKS_FILE
+    if _text(file) == text:
+        return False
+    _write(file, text)
+    return True
+
+
+def trunk_file(trunks: Iterable[TrunkLine], *, sip_bind: str, sip_port: int, outside: str = "") -> str:
+    """What ``pjsip_trunks.conf`` would hold. Raises BadSetting."""
+    bind = checks.address("sip_bind", sip_bind)
+    fragments = files_folder("asterisk-conf") / "fragments"
+    return render_trunks(
+        trunks,
+        fragments=fragments,
+        sip_bind=bind,
+        sip_port=sip_port,
+        media=media_lines(bind),
+        outside=_outside(outside),
+    )
+
+
+def may_refer(modules: Path | None) -> bool:
+    """Whether that Asterisk tells us when a phone asks for a transfer by REFER, instead of doing it by itself: from 20.13, 21.8 and
+    22.3 on (``PJSIP_TRANSFER_HANDLING``). Of one whose modules are not here it is not known, and taken for no."""
+    if modules is None:
+        return False
+    try:
+        is_told = b"PJSIP_TRANSFER_HANDLING" in (modules / "chan_pjsip.so").read_bytes()
+    except OSError:
+        return False
+    return is_told and (modules / "res_pjsip_refer.so").exists()
+
+
+@cache
+def dialplan_version() -> str:
+    """A short text that is another for each version of our dialplan."""
+    files = [
+        *sorted(files_folder("dialplan").glob("*.conf")),
+        files_folder("asterisk-conf") / "extensions.conf",
+    ]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def files_folder(name: str) -> Path:
@@ -192,81 +305,70 @@ def _render_lines(
     sip_bind: str,
     phone_codecs: tuple[str, ...],
     options_interval_s: int,
+    *,
+    sip_port: int,
+    outside: str,
+    tls: Path | None,
+    may_refer: bool,
 ) -> dict[str, str]:
-    media = _media(checks.address("sip_bind", sip_bind))
+    bind = checks.address("sip_bind", sip_bind)
+    media = media_lines(bind)
+    fragments = files_folder("asterisk-conf") / "fragments"
+    trunk_text = trunk_file(trunks, sip_bind=bind, sip_port=sip_port, outside=outside)
+    transports = (*TRANSPORTS, "tls") if has_certificate(tls) else TRANSPORTS
     seen: set[str] = set()
-    trunk_texts = ["; Rendered by Obzvon from the trunk files.\n"]
-    for line in trunks:
-        if line.trunk.id in seen:
-            raise BadSetting(f"trunk {line.trunk.id}: given twice")
-        seen.add(line.trunk.id)
-        trunk_texts.append(_render_trunk(line, media))
-    codecs = checks.codecs("phone_codecs", phone_codecs)
+    checks.codecs("phone_codecs", phone_codecs)
     interval = checks.interval("phone_options_interval_s", options_interval_s)
-    phone_texts = ["; Rendered by Obzvon from the agents' cards.\n"]
-    fragment = files_folder("asterisk-conf") / "fragments" / "phone.conf"
+    phone_texts = ["; Rendered by Obzvon from the desk phones.\n"]
+    fragment = (fragments / "phone.conf").read_text(encoding="utf-8")
     for phone in phones:
         name = f"phone {phone.extension}"
         if phone.extension in seen:
             raise BadSetting(f"{name}: given twice")
         seen.add(phone.extension)
-        phone_texts.append(
-            _fill(
-                fragment,
-                {
-                    "extension": checks.matching(name, phone.extension, checks.EXTENSION),
-                    "secret": checks.conf_value(
-                        f"{name}: secret", checks.present(f"{name}: secret", phone.secret)
-                    ),
-                    "codecs": codecs,
-                    "options_interval_s": interval,
-                    "media": media,
-                },
-            )
-        )
-    return {"pjsip_trunks.conf": "".join(trunk_texts), "pjsip_phones.conf": "".join(phone_texts)}
+        phone_texts.append(_phone(fragment, phone, phone_codecs, interval, media, transports, may_refer))
+    return {TRUNKS_FILE: trunk_text, "pjsip_phones.conf": "".join(phone_texts)}
 
 
-def _render_trunk(line: TrunkLine, media: str) -> str:
-    trunk = line.trunk
-    name = f"trunk {trunk.id}"
-    if trunk.transport not in ("udp", "tcp"):
-        raise BadSetting(f"{name}: transport: {trunk.transport!r} is neither udp nor tcp")
-    if line.secret and not trunk.username:
-        raise BadSetting(f"{name}: has a secret but no username")
-    if trunk.register and not trunk.username:
-        raise BadSetting(f"{name}: a trunk that registers needs a username")
-    host = checks.host(f"{name}: host", trunk.host)
-    port = checks.port(f"{name}: port", trunk.port)
-    # the parser takes a bare semicolon for a comment
-    suffix = "\\;transport=tcp" if trunk.transport == "tcp" else ""
-    values = {
-        "id": checks.matching(name, trunk.id, checks.NAME),
-        "uri": f"sip:{host}:{port}{suffix}",
-        "host": host,
-        "transport": trunk.transport,
-        "codecs": checks.codecs(f"{name}: codecs", trunk.codecs),
-        "options_interval_s": checks.interval(f"{name}: options_interval_s", trunk.options_interval_s),
-        "media": media,
-    }
-    fragments = files_folder("asterisk-conf") / "fragments"
-    text = _fill(fragments / "trunk.conf", values)
-    if trunk.username:
-        values["username"] = checks.conf_value(
-            f"{name}: username", checks.matching(f"{name}: username", trunk.username, checks.SIP_USER)
-        )
-        values["secret"] = checks.conf_value(
-            f"{name}: secret", checks.present(f"{name}: secret", line.secret)
-        )
-        text += _fill(fragments / "trunk_auth.conf", values)
-    if trunk.register:
-        values["server_uri"] = values["uri"]
-        values["client_uri"] = f"sip:{values['username']}@{host}:{port}{suffix}"
-        text += _fill(fragments / "trunk_registration.conf", values)
-    return text
+@lru_cache(maxsize=8192)
+def _phone(
+    fragment: str,
+    phone: PhoneLine,
+    codecs: tuple[str, ...],
+    interval: str,
+    media: str,
+    transports: tuple[str, ...],
+    may_refer: bool,
+) -> str:
+    """A phone's part; of thousands of them few change between two reloads."""
+    values = phone_values(
+        phone,
+        codecs=codecs,
+        options_interval_s=interval,
+        media=media,
+        transports=transports,
+        may_refer=may_refer,
+    )
+    return Template(fragment).substitute(values)
 
 
-def _media(sip_bind: str) -> str:
+def _monitor(ari_user: str, password: str) -> str:
+    if not password:
+        return "; There is no second user: secrets.toml has no `ari_monitor`."
+    secret = checks.conf_value("ari_monitor_password", password)
+    return f"[{ari_user}-monitor]\ntype = user\nread_only = yes\npassword_format = plain\npassword = {secret}"
+
+
+def _outside(address: str) -> str:
+    """Behind address translation: who is not in a private network is told the address that the outside sees."""
+    if not address:
+        return "; Not behind address translation, as far as we were told (ports.external_address)."
+    found = checks.address("external_address", address)
+    nets = "".join(f"local_net = {net}\n" for net in PRIVATE_NETS)
+    return f"external_media_address = {found}\nexternal_signaling_address = {found}\n{nets}".rstrip()
+
+
+def media_lines(sip_bind: str) -> str:
     """Voice goes by the address that signalling is bound to; a wildcard leaves the choice to the kernel."""
     if ipaddress.ip_address(sip_bind.strip("[]")).is_unspecified:
         return ""
@@ -336,6 +438,13 @@ def _link(link: Path, to: Path) -> None:
 
 def _fill(template: Path, values: Mapping[str, str]) -> str:
     return Template(template.read_text(encoding="utf-8")).substitute(values)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
 
 
 def _write(path: Path, text: str) -> None:

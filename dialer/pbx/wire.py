@@ -11,6 +11,10 @@
 4. Who waits for an operator never waits for ever, engine or no engine: until they are joined an absolute
    timeout of the channel runs, at whose end the dialplan says the last word. It is taken away before
    the join and never after: a conversation that it could cut must not begin.
+5. A person who has spoken with somebody is put together with somebody else only in a bridge that mixes (``video_sfu``: always softmix). In a
+   plain bridge of two the packets of the new voice keep their own numbers, and what translates them for the recording takes numbers
+   that are lower than the last voice's for late and drops them: heard by the person, but not recorded, for minutes if need be. The
+   person may come back to the first voice in its plain bridge, for that one's numbers have only grown (within 10 minutes).
 
 As measured on Asterisk 22 (the contract tests hold it): a channel in a holding bridge hears music only when
 it is added with the role ``holding_participant``. Added once more to the bridge that it is in, it hears nothing
@@ -35,15 +39,21 @@ import msgspec
 from dialer.core import commands as c
 from dialer.core import events as e
 from dialer.core.conduct import Choice
-from dialer.core.ids import AttemptId, BridgeId, ChannelId, TrunkId, is_attempt, is_leg
+from dialer.core.deskphone import DeskPhone, Model
+from dialer.core.destinations import allows
+from dialer.core.ids import AttemptId, BridgeId, CampaignId, ChannelId, TrunkId, is_attempt, is_leg
 from dialer.core.paths import PATH_ALLOWED, bad_in_path
 from dialer.core.values import Trunk
 from dialer.pbx import frames as f
-from dialer.pbx.errors import Conflict, PbxError, Unsendable
+from dialer.pbx.deskphones import AUTO_ANSWER
+from dialer.pbx.errors import Conflict, PbxError, PbxRefused, Undialable, Unsendable
+from dialer.pbx.waiting import Sounds, waiting_time
 
 APP: Final = "obzvon"
 OUTBOUND_CONTEXT: Final = "obzvon-outbound"
+OUTSIDE_CONTEXT: Final = "obzvon-outside"
 LAST_WORD_CONTEXT: Final = "obzvon-last-word"
+OVERFLOW_CONTEXT: Final = "obzvon-overflow"
 TELL_CONTEXT: Final = "obzvon-tell"
 TRUNK_PREFIX: Final = "trunk-"
 
@@ -65,11 +75,17 @@ SOUNDS: Final[Mapping[c.Message, str]] = {
     "call": "sound:ascending-2tone",
     "refused": "sound:beeperr",
     "call_over": "sound:descending-2tone",
+    "done": "sound:beep",
 }
 """Of Asterisk's own core sounds. ``call`` is short: while it plays the agent does not hear the person."""
 
+_KEYED = re.compile(r"\+?[0-9]{1,20}\Z", re.ASCII)
 _E164 = re.compile(r"\+[1-9]\d{6,14}\Z", re.ASCII)
+_ALLOCATION_FAILED = 500
+_DIALED = re.compile(r"[0-9*#]{0,20}\+?[0-9*#]{2,40}\Z", re.ASCII)
 _NAME = re.compile(r"[a-z0-9_-]{1,32}\Z")
+_DID = re.compile(r"\+?[0-9]{1,32}\Z", re.ASCII)
+_CALLER = re.compile(r"(\+?[0-9]{1,32})?\Z", re.ASCII)
 _EXTENSION = re.compile(r"\d{2,15}\Z", re.ASCII)
 _PHONE = re.compile(r"[A-Za-z0-9_.-]{1,40}\Z")
 # Longer than any code: what was mistyped is refused aloud by the core, and not met with silence here.
@@ -90,7 +106,8 @@ _RINGING = frozenset({"RINGING", "PROGRESS"})
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request for :meth:`dialer.pbx.client.AriClient.request`.
 
-    *fine*: statuses that are as good as success, since they say that it is so already.
+    *fine*: statuses that are as good as success, since they say that it is so already. *again*: statuses after which it is sent again
+    for a moment, since something that was asked before is not done yet.
     """
 
     method: str
@@ -98,6 +115,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     json: dict[str, Any] | None = None
     repeatable: bool = True
     fine: tuple[int, ...] = ()
+    again: tuple[int, ...] = ()
 
 
 # -- frames to events ---------------------------------------------------------------------
@@ -123,6 +141,12 @@ def to_event(frame: f.AnyFrame, at: float) -> e.Event | None:
             return e.DigitPressed(at=at, channel=ChannelId(channel.id), digit=digit)
         case f.ChannelUserevent(eventname=name, channel=f.Channel(id=channel_id), userevent=fields):
             return _user_event(name, AttemptId(channel_id), fields, at) if is_attempt(channel_id) else None
+        case f.ChannelHold(channel=f.Channel(id=channel_id)) if not is_attempt(channel_id):
+            return e.PhoneHeld(at=at, channel=ChannelId(channel_id), is_held=True)
+        case f.ChannelUnhold(channel=f.Channel(id=channel_id)) if not is_attempt(channel_id):
+            return e.PhoneHeld(at=at, channel=ChannelId(channel_id), is_held=False)
+        case f.ChannelTransfer(state=None):
+            return _referred(frame, at)
         case f.EndpointStateChange(endpoint=endpoint):
             return phone_use(endpoint, at)
         case f.PeerStatusChange(endpoint=endpoint, peer=f.Peer(peer_status=status)):
@@ -131,20 +155,63 @@ def to_event(frame: f.AnyFrame, at: float) -> e.Event | None:
             return None
 
 
-def _stasis_start(frame: f.StasisStart, at: float) -> e.Event:
+def _stasis_start(frame: f.StasisStart, at: float) -> e.Event | None:
     channel = frame.channel.id
     match frame.args:
         case ("contact", *times) if is_attempt(channel):
             return e.ContactAnswered(at=at, attempt=AttemptId(channel), listened_s=_listened_s(times))
         case ("returned", *_) if is_attempt(channel):
             return e.ContactReturned(at=at, attempt=AttemptId(channel))
+        case ("third", *_):
+            return e.ThirdAnswered(at=at, channel=ChannelId(channel))
+        case ("dialed", phone, number, *_) if _PHONE.match(phone) and _KEYED.match(number):
+            return e.PhoneDialed(at=at, channel=ChannelId(channel), phone=phone, number=number)
         case ("leg", *_):
             return e.LegAnswered(at=at, channel=ChannelId(channel))
+        case ("inbound", *told) if arrival(channel, told) is not None:
+            return None  # whose call it is, the journal tells first (dialer.engine.arrivals)
         case ("feature", phone, code, *_) if _PHONE.match(phone) and _CODE.match(code):
             return e.FeatureDialed(at=at, channel=ChannelId(channel), phone=phone, code=code)
         case _:
             # Nobody else looks after the channel: as a code that nobody knows it is refused and hung up.
             return e.FeatureDialed(at=at, channel=ChannelId(channel), phone="", code="")
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who calls us, as the dialplan tells. *caller*: digits, perhaps with a plus sign; empty: withheld."""
+
+    attempt: AttemptId
+    did: str
+    caller: str
+    trunk: TrunkId
+    campaign: CampaignId
+
+
+def arrival(channel: str, told: Sequence[str]) -> Arrival | None:
+    """Who calls us, by what the dialplan *told* Stasis of *channel* (:mod:`dialer.core.incoming`, rule 2); None: that is garbled."""
+    match told:
+        case (did, caller, trunk, campaign, *_) if is_attempt(channel):
+            pass
+        case _:
+            return None
+    if not (_DID.match(did) and _CALLER.match(caller) and _NAME.match(campaign)):
+        return None
+    return Arrival(
+        attempt=AttemptId(channel), did=did, caller=caller, trunk=TrunkId(trunk), campaign=CampaignId(campaign)
+    )
+
+
+def _referred(frame: f.ChannelTransfer, at: float) -> e.PhoneReferred:
+    """Whom a phone wants a transfer to. What is no number leads to nobody, and the phone is told so."""
+    channel = ChannelId(frame.referred_by.source_channel.id)
+    other = frame.refer_to.destination_channel
+    to = frame.refer_to.requested_destination.destination
+    return e.PhoneReferred(
+        at=at,
+        channel=channel,
+        to=to if other is None and _KEYED.match(to) else "",
+        other=ChannelId(other.id) if other is not None else None,
+    )
 
 
 def _user_event(name: str, attempt: AttemptId, fields: Mapping[str, object], at: float) -> e.Event | None:
@@ -217,33 +284,66 @@ def _changed(resource: str, is_up: bool, at: float) -> e.TrunkChanged | e.PhoneC
 
 
 def to_request(
-    command: c.Command, *, trunks: Mapping[TrunkId, Trunk], recordings: Path, at: float, app: str = APP
+    command: c.Command,
+    *,
+    trunks: Mapping[TrunkId, Trunk],
+    recordings: Path,
+    at: float,
+    sounds: Sounds = lambda _: {},
+    phones: Mapping[str, DeskPhone] | None = None,
+    app: str = APP,
 ) -> tuple[Request, ...]:
     """The requests that carry *command* out, to be sent in this order until one fails.
 
-    *trunks*: as applied. *recordings*: the absolute folder of recordings. *at*: the instant that
-    decides the recording's day, the call's ``created_at``. Raises :class:`Unsendable` for values that
-    must not be sent, and TypeError for a command that is not Asterisk's business.
+    *trunks*: as applied. *phones*: by extension; one that is not in it is of an unknown model.
+    *recordings*: the absolute folder of recordings. *at*: the instant that decides the recording's day,
+    the call's ``created_at``. Raises :class:`Unsendable` for values that must not be sent, and TypeError
+    for a command that is not Asterisk's business. *sounds*: for who waits; where it has none, Asterisk's own.
     """
     match command:
         case c.Originate():
             return (_originate(command, trunks, recordings, at),)
         case c.RingAgent():
-            return (_ring_agent(command, app),)
+            phone = (phones or {}).get(command.phone)
+            if phone is not None and phone.is_outside:
+                return (_ring_outside(command, phone, trunks),)
+            return (_ring_agent(command, phone.model if phone else "generic", app),)
         case c.HangUp(channel=channel):
             return (Request(method="DELETE", path=_channel(channel), fine=(404,)),)
         case c.JoinAgent(attempt=attempt, bridge=bridge, is_held=is_held):
             hush = (_stop_telling(attempt),) if is_held else ()
             return (*hush, _wait_limit(attempt, 0), _add(bridge, attempt))
         case c.HoldContact():
-            return _hold(command)
-        case c.AnnounceWait(attempt=attempt, wait_s=wait_s):
-            return (_stop_telling(attempt), _tell_wait(attempt, wait_s))
-        case c.OpenLine(channel=channel, bridge=bridge):
+            return _hold(command, sounds)
+        case c.AnnounceWait(attempt=attempt):
+            return (_stop_telling(attempt), _tell_wait(command, sounds))
+        case c.OpenLine(channel=channel, bridge=bridge, is_mixed=is_mixed):
             # Without dtmf_events two unrecorded channels may be bridged natively, and digits bypass us.
-            body = {"type": "mixing,dtmf_events", "name": bridge}
+            kind = "mixing,dtmf_events"
+            if is_mixed:  # in place of a plain one, which may take a moment to go
+                drop = Request(method="DELETE", path=_bridge(bridge), fine=(404,))
+                body = {"type": kind + ",video_sfu", "name": bridge}
+                make = Request(method="POST", path=_bridge(bridge), json=body, again=(409,))
+                return (drop, make, _add(bridge, channel))
+            body = {"type": kind, "name": bridge}
             make = Request(method="POST", path=_bridge(bridge), json=body, fine=(409,))
             return (make, _add(bridge, channel))
+        case c.MoveContact(attempt=attempt, bridge=bridge):
+            return (_stop_telling(attempt), _wait_limit(attempt, 0), _add(bridge, attempt))
+        case c.MoveLine(channel=channel, bridge=bridge):
+            return (_add(bridge, channel),)
+        case c.RingTone(channel=channel):
+            path = f"{_channel(channel)}/play/{_ringing(channel)}"
+            return (Request(method="POST", path=path, json={"media": "tone:ring"}),)
+        case c.StopTone(channel=channel):
+            path = "/playbacks/" + quote(_ringing(channel), safe="")
+            return (Request(method="DELETE", path=path, fine=(404,)),)
+        case c.DialThird():
+            return (_dial_third(command, trunks, app),)
+        case c.ReportTransfer(channel=channel, state=state):
+            body = {"states": f"channel_{state}"}
+            path = _channel(channel) + "/transfer_progress"
+            return (Request(method="POST", path=path, json=body, fine=(404,)),)
         case c.CloseLine(bridge=bridge):
             return (Request(method="DELETE", path=_bridge(bridge), fine=(404,)),)
         case c.Tell(channel=channel, message=message):
@@ -253,15 +353,34 @@ def to_request(
             return (_continue(channel, TELL_CONTEXT, message),)
         case c.SendToLastWord(attempt=attempt):
             return (_stop_telling(attempt), _continue(attempt, LAST_WORD_CONTEXT, "s"))
+        case c.SendToOverflow(attempt=attempt, place=place, is_closed=is_closed):
+            extension = f"closed_{place}" if is_closed else place
+            return (_stop_telling(attempt), _continue(attempt, OVERFLOW_CONTEXT, extension))
         case _:
             raise TypeError(f"{type(command).__name__} is no command for Asterisk")
 
 
 def dial_number(number: str, trunk: Trunk) -> str:
-    """*number* (E.164 with its plus sign) as *trunk* wants it. Raises :class:`Unsendable`."""
+    """*number* (E.164 with its plus sign) as *trunk* wants it, for the user part of a SIP address (Asterisk itself writes ``#`` as
+    ``%23`` there). Raises :class:`Unsendable`: it is no number, the trunk may not call it, or its rules make none of it.
+    """
     if not _E164.match(number):
         raise Unsendable("the number is not E.164: a plus sign and 7 to 15 digits")
-    return number if trunk.number_format == "e164_plus" else number.removeprefix("+")
+    if not allows(trunk, (), number):
+        raise Undialable(f"the trunk {trunk.id} may not call numbers that begin so")
+    rule = max(
+        (one for one in trunk.number_rules if number.startswith(one.prefix)),
+        key=lambda one: len(one.prefix),
+        default=None,
+    )
+    if rule is not None:
+        written = rule.add + number[rule.strip :]
+    else:
+        written = number if trunk.number_format == "e164_plus" else number.removeprefix("+")
+    written = trunk.tech_prefix + written
+    if not _DIALED.match(written) or (rule is not None and rule.strip >= len(number)):
+        raise Undialable(f"by the rules of the trunk {trunk.id} that is no number to dial")
+    return written
 
 
 def recording_path(recordings: Path, attempt: AttemptId, at: float) -> Path:
@@ -282,7 +401,7 @@ def _originate(command: c.Originate, trunks: Mapping[TrunkId, Trunk], recordings
         raise Unsendable("that is no attempt id")
     trunk = trunks.get(command.trunk)
     if trunk is None or not _NAME.match(trunk.id):
-        raise Unsendable(f"there is no trunk {command.trunk!r}")
+        raise Undialable(f"there is no trunk {command.trunk!r}")
     record = str(recording_path(recordings, command.attempt, at)) if command.record else ""
     body: dict[str, Any] = {
         "endpoint": f"PJSIP/{dial_number(command.number, trunk)}@{TRUNK_PREFIX}{trunk.id}",
@@ -332,7 +451,7 @@ def _zones(zones: tuple[str, ...]) -> str:
     return " ".join(zones)
 
 
-def _ring_agent(command: c.RingAgent, app: str) -> Request:
+def _ring_agent(command: c.RingAgent, model: Model, app: str) -> Request:
     if not _PHONE.match(command.phone):
         raise Unsendable(f"{command.phone!r} is no name of a phone")
     body: dict[str, Any] = {
@@ -342,13 +461,53 @@ def _ring_agent(command: c.RingAgent, app: str) -> Request:
         "appArgs": "leg",
         "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
         "variables": {
-            "PJSIP_HEADER(add,Alert-Info)": "<http://localhost>;info=alert-autoanswer;delay=0",
-            "PJSIP_HEADER(add,Call-Info)": "<sip:localhost>;answer-after=0",
+            f"PJSIP_HEADER(add,{header})": value for header, value in AUTO_ANSWER[model].items()
         },
     }
     if command.number:
         body["callerId"] = _caller_id(command.number)
     return Request(method="POST", path="/channels", json=body)
+
+
+def _ring_outside(command: c.RingAgent, phone: DeskPhone, trunks: Mapping[TrunkId, Trunk]) -> Request:
+    """An operator is called on an outside line. The dialplan gives the line to us when the PIN fitted, and not before."""
+    trunk = trunks.get(TrunkId(phone.trunk))
+    if not phone.number:
+        raise Unsendable(f"phone {phone.extension} is an outside line without a number: it only rings in")
+    if trunk is None or not _NAME.match(trunk.id) or not _EXTENSION.match(phone.extension):
+        raise Unsendable(f"phone {phone.extension}: there is no trunk {phone.trunk!r} to call it by")
+    body: dict[str, Any] = {
+        "endpoint": f"PJSIP/{dial_number(phone.number, trunk)}@{TRUNK_PREFIX}{trunk.id}",
+        "channelId": command.channel,
+        "context": OUTSIDE_CONTEXT,
+        "extension": phone.extension,
+        "priority": 1,
+        "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
+    }
+    if trunk.caller_id:
+        body["callerId"] = _caller_id(trunk.caller_id)
+    return Request(method="POST", path="/channels", json=body, repeatable=False)
+
+
+def _dial_third(command: c.DialThird, trunks: Mapping[TrunkId, Trunk], app: str) -> Request:
+    trunk = trunks.get(command.trunk)
+    if trunk is None or not _NAME.match(trunk.id):
+        raise Undialable(f"there is no trunk {command.trunk!r}")
+    body: dict[str, Any] = {
+        "endpoint": f"PJSIP/{dial_number(command.number, trunk)}@{TRUNK_PREFIX}{trunk.id}",
+        "channelId": command.channel,
+        "app": app,
+        "appArgs": "third",
+        "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
+    }
+    if command.caller_id:
+        body["callerId"] = _caller_id(command.caller_id)
+    return Request(method="POST", path="/channels", json=body, repeatable=False)
+
+
+def _ringing(channel: str) -> str:
+    """The id of the ringing tone that an operator hears while somebody is called."""
+    return f"ring-{channel}"
 
 
 def _caller_id(text: str) -> str:
@@ -357,7 +516,7 @@ def _caller_id(text: str) -> str:
     return text
 
 
-def _hold(command: c.HoldContact) -> tuple[Request, ...]:
+def _hold(command: c.HoldContact, sounds: Sounds) -> tuple[Request, ...]:
     attempt, bridge = command.attempt, command.bridge
     make = {"type": "holding", "name": bridge}
     return (
@@ -368,23 +527,14 @@ def _hold(command: c.HoldContact) -> tuple[Request, ...]:
         ),
         _wait_limit(attempt, _patience(command.hold_s)),
         _add(bridge, attempt, role="holding_participant"),
-        _tell_wait(attempt, command.wait_s),
+        *((_tell_wait(command, sounds),) if command.is_told else ()),
     )
 
 
-def waiting_time(wait_s: float | None) -> tuple[str, ...]:
-    """What a person who is held is told, as media. Whole minutes, rounded up: nobody waits longer than told."""
-    if wait_s is None:
-        return ("sound:pls-hold-while-try",)
-    minutes = max(1, math.ceil(wait_s / 60))
-    if minutes == 1:
-        return ("sound:queue-holdtime", "sound:queue-less-than", "number:1", "sound:queue-minute")
-    return ("sound:queue-holdtime", f"number:{minutes}", "sound:queue-minutes")
-
-
-def _tell_wait(attempt: AttemptId, wait_s: float | None) -> Request:
-    path = f"{_channel(attempt)}/play/{_telling(attempt)}"
-    return Request(method="POST", path=path, json={"media": list(waiting_time(wait_s))})
+def _tell_wait(command: c.HoldContact | c.AnnounceWait, sounds: Sounds) -> Request:
+    path = f"{_channel(command.attempt)}/play/{_telling(command.attempt)}"
+    media = waiting_time(command.wait_s, command.place, sounds(command.campaign))
+    return Request(method="POST", path=path, json={"media": list(media)})
 
 
 def _stop_telling(attempt: AttemptId) -> Request:
@@ -436,9 +586,19 @@ def to_refusal(command: c.Command, error: PbxError, at: float) -> e.Event | None
     reason = str(error)
     match command:
         case c.Originate(attempt=attempt) if not isinstance(error, Conflict):
-            return e.OriginateRefused(at=at, attempt=attempt, reason=reason, was_sent=error.was_sent)
+            # "Allocation failed" (500): Asterisk could make no channel to that trunk. All else is no fault of the trunk.
+            is_trunks = isinstance(error, Undialable) or (
+                isinstance(error, PbxRefused) and error.status == _ALLOCATION_FAILED
+            )
+            return e.OriginateRefused(
+                at=at, attempt=attempt, reason=reason, was_sent=error.was_sent, is_ours=not is_trunks
+            )
         case c.JoinAgent(attempt=attempt, bridge=bridge):
             return e.JoinRefused(at=at, attempt=attempt, bridge=bridge, reason=reason)
+        case c.MoveContact(attempt=attempt, bridge=bridge):
+            return e.JoinRefused(at=at, attempt=attempt, bridge=bridge, reason=reason)
+        case c.DialThird(channel=channel) if not isinstance(error, Conflict):
+            return e.ThirdRefused(at=at, channel=channel, reason=reason)
         case c.OpenLine(channel=channel):
             return e.LineRefused(at=at, channel=channel, reason=reason)
         case c.RingAgent(channel=channel) if not isinstance(error, Conflict):

@@ -9,7 +9,9 @@ import pytest
 from dialer.core.events import LiveChannel
 from dialer.core.ids import BridgeId, ChannelId
 from dialer.pbx.adopt import list_live
+from dialer.pbx.aliases import Aliases
 from dialer.pbx.errors import PbxGarbled
+from dialer.pbx.trial import TEST_CHANNEL
 
 
 class Ari:
@@ -18,6 +20,7 @@ class Ari:
     app = "obzvon"
 
     def __init__(self, channels: Any, bridges: Any = ()) -> None:
+        self.aliases = Aliases()
         self.answers = {"/channels": channels, "/bridges": list(bridges)}
 
     async def request(self, method: str, path: str, **more: Any) -> Any:
@@ -69,3 +72,8 @@ async def test_who_rings_is_in_our_hands_or_in_a_bridge():
 async def test_a_list_that_is_garbled_is_said_so():
     with pytest.raises(PbxGarbled, match="GET /channels"):
         await live({"id": 5})
+
+
+async def test_test_calls_are_nobodys_strangers():
+    found = await live(channel(f"{TEST_CHANNEL}0123", context="obzvon-trunk-test"), channel("stranger"))
+    assert [one.channel for one in found] == ["stranger"]

@@ -344,3 +344,27 @@ async def test_cancelling_ends_it():
             await ear.up()
         assert ear.changes == ["up", "down"]
         assert not ari.is_connected
+
+
+async def test_whether_nothing_is_there_or_somebody_keeps_silent_is_told_apart():
+    """Refused connections are counted from the first on; a handshake that is turned down says that somebody is there."""
+
+    async def talk(socket: web.WebSocketResponse, number: int) -> None:
+        await asyncio.Event().wait()
+
+    async with server(events_of(talk)) as port:
+        ari = client(port)
+        async with ari, Ear(ari) as ear:
+            await ear.up()
+            assert (ari.away_since, ari.refusing_since) == (None, None)
+    async with client(port) as ari, Ear(ari):
+        await until(lambda: ari.refusing_since is not None)
+        since, away = ari.refusing_since, ari.away_since
+        await asyncio.sleep(0.06)
+        assert (ari.refusing_since, ari.away_since) == (since, away)
+        assert away is not None
+    async with server(saying(401, "{}")) as port, client(port) as ari, Ear(ari):
+        await until(lambda: ari.away_since is not None)
+        before = ari.away_since
+        await until(lambda: ari.away_since != before)
+        assert ari.refusing_since is None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from dialer.core import commands as c
 from dialer.core import events as e
 from dialer.core.ids import AttemptId, CampaignId, TrunkId
+from dialer.core.incoming import Overflow
 from dialer.core.values import Trunk
 from dialer.pbx import adopt, wire
 from dialer.pbx.frames import Channel, ChannelUserevent, StasisStart
@@ -19,6 +21,7 @@ from dialer.pbx.render import files_folder
 MODULES = {
     "AGI": "res_agi",
     "AMD": "app_amd",
+    "Dial": "app_dial",
     "Echo": "app_echo",
     "Gosub": "app_stack",
     "MixMonitor": "app_mixmonitor",
@@ -36,14 +39,18 @@ SET_BY_ASTERISK = {
     "EXTEN",
     "AMDSTATUS",
     "BACKGROUNDSTATUS",
+    "DIALSTATUS",
     "PLAYBACKSTATUS",
     "STASISSTATUS",
     "WAITSTATUS",
     "ARG1",
     "ARG2",
 }
-WRITTEN_BY_SCRIPTS = {"OBZVON_SAID", "OBZVON_NEXT"}
+WRITTEN_BY_SCRIPTS = {"OBZVON_SAID", "OBZVON_NEXT", "OBZVON_TEST_S"}
 A = AttemptId("a" + "0" * 20)
+
+
+OVERFLOW = "${OBZVON_OVERFLOW}"
 
 
 class Step:
@@ -64,7 +71,14 @@ class Step:
                 told = re.sub(r"^.*\]\?", "", self.arguments).split(":")
             case _:
                 return []
-        return [self._target(one) for one in told if one]
+        return [place for one in told if one for place in self._targets(one)]
+
+    def _targets(self, told: str) -> list[tuple[str, str, str]]:
+        """The places that *told* may mean: the campaign's overflow is one of a few."""
+        target = self._target(told)
+        if OVERFLOW not in target:
+            return [target]
+        return [self._target(told.replace(OVERFLOW, place)) for place in get_args(Overflow)]
 
     def _target(self, told: str) -> tuple[str, str, str]:
         parts = re.sub(r"\(.*\)$", "", told).split(",")
@@ -134,6 +148,8 @@ def test_every_path_ends_or_goes_on():
         (str(body()["context"]), str(body()["extension"])),
         (str(body(message_times=2)["context"]), str(body(message_times=2)["extension"])),
         (wire.LAST_WORD_CONTEXT, "s"),
+        *((wire.OVERFLOW_CONTEXT, place) for place in get_args(Overflow)),
+        *((wire.OVERFLOW_CONTEXT, f"closed_{place}") for place in get_args(Overflow)),
         (wire.TELL_CONTEXT, "call_over"),
         *((context, "s") for context in adopt.PLACES),
     ],
@@ -145,6 +161,7 @@ def test_where_the_engine_sends_people_or_finds_them_is_there(context, extension
 def test_every_place_that_the_floor_tells_apart_has_a_context_and_its_event():
     """Who is found in one of these contexts is taken for what the dialplan says there by its event."""
     said = {one.context: one.arguments.split(",")[0] for one in STEPS if one.application == "UserEvent"}
+    assert said.pop("obzvon-overflow") == "ObzvonChoice"
     assert said == {"obzvon-machine": "ObzvonMachine", "obzvon-announcement": "ObzvonAnnouncing"}
     assert adopt.PLACES == {
         "obzvon-listen": "listening",
@@ -159,24 +176,42 @@ def test_what_the_dialplan_says_of_a_call_is_understood():
     for one in STEPS:
         if one.application == "UserEvent":
             name, *fields = one.arguments.split(",")
-            told = {key: times[value] for key, value in (field.split(": ") for field in fields)}
+            told = {key: times.get(value, value) for key, value in (field.split(": ") for field in fields)}
             frame = ChannelUserevent(eventname=name, channel=Channel(id=A), userevent=dict(told))
             understood.append(wire.to_event(frame, 5.0))
     assert understood == [
         e.MachineAnswered(at=5.0, attempt=A, listened_s=1.25),
         e.AnnouncementBegan(at=5.0, attempt=A, listened_s=1.25),
+        e.ContactChose(at=5.0, attempt=A, choice="voicemail"),
+        e.ContactChose(at=5.0, attempt=A, choice="forwarded"),
     ]
 
 
 def test_who_is_given_to_the_engine_is_understood():
     found = set()
     for one in STEPS:
-        if one.application == "Stasis" and not one.context.startswith("obzvon-phones"):
+        if one.application == "Stasis" and one.arguments.split(",")[1] not in {
+            "feature",
+            "dialed",
+            "inbound",
+        }:
             app, *args = re.sub(r"\$\{\w+\}", "", one.arguments).split(",")
             assert app == wire.APP
             event = wire.to_event(StasisStart(channel=Channel(id=A), args=tuple(args)), 5.0)
             found.add(type(event))
-    assert found == {e.ContactAnswered, e.ContactReturned}
+    assert found == {e.ContactAnswered, e.ContactReturned, e.LegAnswered}
+
+
+def test_who_calls_us_is_understood():
+    (stasis,) = [one for one in STEPS if one.arguments.startswith("obzvon,inbound,")]
+    values = {"DID": "+74951110001", "CALLER": "89160000001", "TRUNK": "carrier", "CAMPAIGN": "spring"}
+    told = re.sub(r"\$\{OBZVON_(\w+)\}", lambda found: values[found[1]], stasis.arguments).split(",")[2:]
+    came = wire.arrival(A, told)
+    assert came is not None
+    assert (came.did, came.caller, came.trunk, came.campaign) == tuple(values.values())
+    withheld = wire.arrival(A, ["+74951110001", "", "carrier", "spring"])
+    assert withheld is not None
+    assert withheld.caller == ""
 
 
 def test_every_variable_that_is_read_is_written_by_somebody():
@@ -197,7 +232,7 @@ def test_nothing_is_told_to_the_dialplan_in_vain():
     variables = body()["variables"]
     assert isinstance(variables, dict)
     read = set(re.findall(r"\$\{(\w+)[}:]", TEXT))
-    by_scripts = {"OBZVON_KIND", "OBZVON_ZONES"}
+    by_scripts = {"OBZVON_KIND", "OBZVON_ZONES", "OBZVON_DIALPLAN"}  # the last is asked for by the doctor
     assert set(variables) | globals_set() <= read | by_scripts
 
 
@@ -214,9 +249,14 @@ def test_scripts_are_told_of_a_choice_that_somebody_made_before_hanging_up():
 
 
 def test_sounds_are_those_that_the_engine_lays_out():
-    said = set(re.findall(r"\$\{OBZVON_CAMPAIGN\}/([a-z]+)", TEXT))
+    said = set(re.findall(r"\$\{OBZVON_CAMPAIGN\}/([a-z]+)", TEXT)) | set(
+        re.findall(r"OBZVON_(?:WHY|MENU)=([a-z]+)", TEXT)
+    )
+    assert "?busy:${OBZVON_WHY}" in TEXT
+    said.add("busy")
     assert set(SAID) <= said
-    assert said <= {*SAID, "goodbye", "menu", "still", "alone"}
+    others = {"goodbye", "menu", "still", "alone", "busy", "nobody", "callback", "voicemail"}
+    assert said == {*SAID, *others}
 
 
 def test_every_application_has_its_module():
@@ -268,3 +308,13 @@ def test_who_waits_in_vain_is_offered_the_rest_by_an_unspent_key():
         (timeout,) = [one for one in STEPS if (one.context, one.extension, one.label) == (context, "T", "1")]
         assert '"${OBZVON_PLACE}" = "waiting"' in timeout.arguments
         assert timeout.targets() == [("obzvon-last-word", "s", "1")]
+
+
+def test_who_has_been_in_our_hands_is_not_asked_about_files():
+    """Asterisk blocks STAT() on a channel for which ARI set a variable, and it reads as nothing: as if no file were there."""
+    asked = [
+        one.context
+        for one in STEPS
+        if one.context in {"obzvon-overflow", "obzvon-callback"} and "STAT(" in one.arguments
+    ]
+    assert asked == []

@@ -8,13 +8,16 @@ import wave
 from array import array
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
 from dialer.core.conduct import Announcement, LastWord, Machines, Prompt
 from dialer.core.ids import CampaignId, TrunkId
+from dialer.core.incoming import Inbound
 from dialer.core.values import Campaign
+from dialer.pbx import phrases
 from dialer.pbx import prompts as module
 from dialer.pbx.prompts import BadSound, Desk, Prompts
 from dialer.pbx.speech import NoVoice, SpeechError
@@ -289,3 +292,96 @@ def test_the_desk_is_what_the_scripts_read(prompts, voice):
     assert found.offers == {"1": "wait", "2": "refuse"}
     assert found.language == "ru"
     assert json.loads((prompts.ivr / "demo.json").read_text())["campaign"] == "demo"
+
+
+# -- calls to us, and waiting ----------------------------------------------------------------
+
+
+def taking(**changes: Any) -> Campaign:
+    fields: dict[str, Any] = {"numbers": ("+74951234567",), "greeting": Prompt(text="Здравствуйте.")}
+    return campaign(inbound=Inbound(**(fields | changes)))
+
+
+def test_who_calls_us_finds_a_greeting_and_an_offer_where_the_dialplan_looks(prompts, voice):
+    assert prompts.make([taking()]) == []
+    folder = prompts.ivr / "demo"
+    for name in ("greeting", "busy", "closed", "nobody", "voicemail", "callback", "goodbye"):
+        assert length(folder / f"{name}.wav") > 0
+    assert desk(prompts).recall == {"1": "callback"}, "times cannot be told yet"
+    prompts.make_times([taking()])
+    assert desk(prompts).recall == {"1": "callback", "2": "later"}
+    parts = [desk(prompts).sounds[name] for name in ("callback_1", "later_2")]
+    pause = int(module.PAUSE_S * 8000)
+    assert length(folder / "callback.wav") == sum(length(Path(f"{part}.wav")) for part in parts) + pause
+
+
+def test_the_message_outside_the_hours_is_the_campaigns_own(prompts, voice):
+    prompts.make([taking(outside_message=Prompt(text="Контора закрыта."))])
+    assert "Контора закрыта." in voice.said
+    assert phrases.inbound_phrases("ru", {})["closed"] not in voice.said
+
+
+def test_a_campaign_that_takes_no_calls_any_more_offers_none(prompts, voice):
+    prompts.make([taking()])
+    prompts.make([campaign()])
+    assert not (prompts.ivr / "demo" / "callback.wav").exists()
+    assert not (prompts.ivr / "demo" / "greeting.wav").exists()
+    assert desk(prompts).recall == {}
+
+
+def test_without_a_voice_no_callback_is_offered(prompts, voice):
+    voice.failure = NoVoice("espeak-ng is not installed")
+    prompts.make([taking()])
+    assert desk(prompts).recall == {}
+    assert not (prompts.ivr / "demo" / "callback.wav").exists()
+
+
+def test_places_and_times_are_told_in_the_language_of_the_campaign_as_soon_as_they_are_made(prompts, voice):
+    demo, other = CampaignId("demo"), CampaignId("other")
+    made = [taking(), campaign("other", last_word=word(language="en"))]
+    prompts.make(made)
+    assert prompts.waiting(demo) == {}
+    prompts.make_times(made)
+    assert set(prompts.waiting(demo)) == set(phrases.waiting("ru")) == set(prompts.waiting(other))
+    assert "Ваш номер в очереди: 3." in voice.said
+    assert "You are number 3 in the queue." in voice.said
+    assert prompts.waiting(demo)["place_3"] != prompts.waiting(other)["place_3"]
+    for sound in prompts.waiting(demo).values():
+        assert length(Path(f"{sound}.wav")) > 0
+    assert prompts.waiting(CampaignId("nobody")) == {}
+    before = len(voice.said)
+    prompts.make(made)  # as at the next start
+    assert set(prompts.waiting(demo)) == set(phrases.waiting("ru"))
+    assert len(voice.said) == before
+
+
+def test_where_nobody_ever_waits_nothing_is_made_for_it(prompts, voice):
+    quiet = campaign(last_word=word(offers=()))
+    prompts.make([quiet])
+    prompts.make_times([quiet])
+    assert prompts.waiting(quiet.id) == {}
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "name"),
+    [
+        (None, "hold"),
+        (0.0, "hold_1"),
+        (60.0, "hold_1"),
+        (60.1, "minutes_2"),
+        (1200.0, "minutes_20"),
+        (1201.0, "minutes_25"),
+        (3600.0, "minutes_60"),
+        (3601.0, "hold"),
+    ],
+)
+def test_nobody_waits_longer_than_told(wait_s, name):
+    assert phrases.told_wait(wait_s) == name
+    for language in ("ru", "en", "zh"):
+        assert phrases.waiting(language)[name]
+
+
+def test_a_place_is_told_up_to_twenty():
+    assert [phrases.told_place(place) for place in (1, 20, 21)] == ["place_1", "place_20", "place_more"]
+    for language in ("ru", "en", "zh"):
+        assert {phrases.told_place(place) for place in range(1, 30)} <= set(phrases.waiting(language))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 
 from dialer.core.values import Trunk
 from dialer.pbx.checks import BadSetting, conf_value
-from dialer.pbx.render import PhoneLine, TrunkLine, files_folder, render_asterisk, render_lines
+from dialer.pbx.render import (
+    PhoneLine,
+    TrunkLine,
+    dialplan_version,
+    files_folder,
+    render_asterisk,
+    render_lines,
+)
 
 
 @pytest.fixture
@@ -132,6 +140,34 @@ def test_loopback_unless_told_otherwise(tmp_path, install):
     assert "media_address" not in section_of(etc / "pjsip_phones.conf", "101", "endpoint")
 
 
+def test_behind_address_translation_the_outside_is_told_our_public_address(tmp_path, install):
+    text = (render(tmp_path / "a", install).parent / "pjsip.conf").read_text()
+    assert "external_" not in text.replace("ports.external_address", "")
+    text = (render(tmp_path / "b", install, outside="198.51.100.4").parent / "pjsip.conf").read_text()
+    for name in ("transport-udp", "transport-tcp", "transport-tls"):
+        values = section_of(tmp_path / "b" / "etc" / "pjsip.conf", name, "transport")
+        assert values["external_media_address"] == values["external_signaling_address"] == "198.51.100.4"
+    assert text.count("local_net = 192.168.0.0/16") == 3
+    with pytest.raises(BadSetting, match="external_address"):
+        render(tmp_path / "c", install, outside="carrier.example")
+
+
+def test_another_dialplan_has_another_version(tmp_path, install, monkeypatch):
+    version = dialplan_version()
+    text = (render(tmp_path / "a", install).parent / "extensions.conf").read_text()
+    assert f"\nOBZVON_DIALPLAN = {version}\n" in text
+    ours = tmp_path / "ours"
+    shutil.copytree(files_folder("dialplan"), ours / "dialplan")
+    shutil.copytree(files_folder("asterisk-conf"), ours / "asterisk-conf")
+    monkeypatch.setattr("dialer.pbx.render.files_folder", lambda name: ours / name)
+    dialplan_version.cache_clear()
+    assert dialplan_version() == version
+    (ours / "dialplan" / "99-more.conf").write_text("[more]\n")
+    dialplan_version.cache_clear()
+    assert dialplan_version() != version
+    dialplan_version.cache_clear()
+
+
 def test_phones_are_known_by_digest_alone(tmp_path, install):
     etc = render(tmp_path / "a", install, phones=[PhoneLine(extension="101", secret="s;x")]).parent
     phones = etc / "pjsip_phones.conf"
@@ -139,7 +175,12 @@ def test_phones_are_known_by_digest_alone(tmp_path, install):
     assert section_of(phones, "101", "endpoint")["context"] == "obzvon-phones"
     assert section_of(phones, "101", "auth")["password"] == "s;x"
     assert section_of(phones, "101", "aor")["max_contacts"] == "1"
-    assert "res_pjsip_endpoint_identifier_ip" not in (etc / "modules.conf").read_text()
+    assert section_of(phones, "101", "endpoint")["identify_by"] == "username,auth_username"
+    order = section_of(etc / "pjsip.conf", "global", "global")["endpoint_identifier_order"]
+    assert order == "username,auth_username,ip", (
+        "addresses come last, and only carriers have an identify section"
+    )
+    assert "identify" not in {keys.get("type") for _, keys in read_sections(phones.read_text())}
 
 
 def test_a_caller_cannot_pass_for_the_trunk(tmp_path, install):
@@ -235,7 +276,7 @@ def test_ipv6_hosts_are_bracketed(tmp_path, install):
         ({"trunks": [TrunkLine(trunk=trunk(host="a;b"))]}, "trunk lab: host"),
         ({"trunks": [TrunkLine(trunk=trunk(host="a\ncontext=x"))]}, "trunk lab: host"),
         ({"trunks": [TrunkLine(trunk=trunk(port=0))]}, "trunk lab: port"),
-        ({"trunks": [TrunkLine(trunk=trunk(transport="tls"))]}, "neither udp nor tcp"),
+        ({"trunks": [TrunkLine(trunk=trunk(transport="sctp"))]}, "none of udp, tcp, tls"),
         ({"trunks": [TrunkLine(trunk=trunk(codecs=("opus",)))]}, "trunk lab: codecs: opus"),
         ({"trunks": [TrunkLine(trunk=trunk(username="u"))]}, "trunk lab: secret: is empty"),
         ({"trunks": [TrunkLine(trunk=trunk(username="u;x"), secret="s")]}, "trunk lab: username"),
@@ -313,3 +354,14 @@ def parse_value(line: str) -> str:
             out = out[:-1]
         out += char
     return out.partition("=")[2].strip()
+
+
+def test_only_one_of_several_servers_has_a_name(tmp_path, install):
+    """The ids of its channels begin with it, and with nothing that ids of ours begin with."""
+    alone = render(tmp_path / "alone", install).read_text()
+    north = render(tmp_path / "north", install, system_name="north").read_text()
+    assert "systemname" not in alone
+    assert "systemname = server-north\n" in north
+    assert north.replace("systemname = server-north\n", "").replace("/north/", "/alone/") == alone
+    with pytest.raises(BadSetting):
+        render(tmp_path / "bad", install, system_name="no such")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dialer.core import commands as c
 from dialer.core import events as e
 from dialer.core.ids import AgentId, AttemptId, BridgeId, CampaignId, ChannelId, TrunkId, leg_of
+from dialer.core.trunk import NumberRule
 from dialer.core.values import Trunk
 from dialer.pbx import frames as f
 from dialer.pbx import wire
@@ -23,9 +24,11 @@ from dialer.pbx.errors import (
     PbxTimeout,
     PbxUnreachable,
     ServerFault,
+    Undialable,
     Unsendable,
 )
 from dialer.pbx.phones import PhoneNews
+from dialer.pbx.waiting import waiting_time
 
 A = AttemptId("a" + "0" * 20)
 LINE = ChannelId("1763763201.12")
@@ -358,6 +361,49 @@ def test_a_trunk_that_wants_no_plus_sign():
     assert request.json["endpoint"] == "PJSIP/442079460123@trunk-plain"
 
 
+RULES = msgspec.structs.replace(
+    PLAIN,
+    number_rules=(
+        NumberRule(prefix="+7", strip=2, add="8"),
+        NumberRule(prefix="+7495", strip=5),
+        NumberRule(prefix="+44", strip=1, add="00"),
+        NumberRule(prefix="+33", strip=20),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "changes", "written"),
+    [
+        ("+79161234567", {}, "89161234567"),
+        ("+74951234567", {}, "1234567"),
+        ("+441234567890", {}, "00441234567890"),
+        ("+12125550100", {}, "12125550100"),
+        ("+12125550100", {"number_format": "e164_plus"}, "+12125550100"),
+        ("+79161234567", {"tech_prefix": "12#*"}, "12#*89161234567"),
+        ("+12125550100", {"tech_prefix": "77", "number_format": "e164_plus"}, "77+12125550100"),
+    ],
+)
+def test_a_number_is_written_by_the_trunk_s_rules(number: str, changes: Any, written: str) -> None:
+    assert wire.dial_number(number, msgspec.structs.replace(RULES, **changes)) == written
+
+
+@pytest.mark.parametrize(
+    ("number", "changes"),
+    [
+        ("+33123456789", {}),
+        ("+12125550100", {"destinations": ("+7",)}),
+        ("+79161234567", {"forbidden": ("+7916",)}),
+    ],
+)
+def test_what_a_trunk_cannot_be_asked_goes_on_by_another(number: str, changes: Any) -> None:
+    with pytest.raises(Undialable) as caught:
+        wire.dial_number(number, msgspec.structs.replace(RULES, **changes))
+    told = wire.to_refusal(ORIGINATE, caught.value, AT)
+    assert isinstance(told, e.OriginateRefused)
+    assert (told.was_sent, told.is_ours) == (False, False)
+
+
 @pytest.mark.parametrize(
     "number",
     [
@@ -550,7 +596,48 @@ def test_a_person_is_held():
     ],
 )
 def test_the_time_told_is_rounded_up(wait_s, said):
-    assert wire.waiting_time(wait_s) == said
+    assert waiting_time(wait_s) == said
+
+
+OWN = {"place_2": "/c/2", "minutes_3": "/c/3", "hold": "/c/h"}
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "place", "said"),
+    [
+        (None, None, ("sound:/c/h",)),
+        (None, 2, ("sound:/c/2",)),
+        (125.0, 2, ("sound:/c/2", "sound:/c/3")),
+        (125.0, None, ("sound:/c/3",)),
+        (None, 1, ("sound:queue-youarenext",)),
+        (125.0, 5, ("sound:queue-thereare", "number:5", "sound:queue-callswaiting", "sound:/c/3")),
+    ],
+)
+def test_who_waits_is_told_in_our_own_words_where_there_are_any(wait_s, place, said):
+    assert waiting_time(wait_s, place, OWN) == said
+
+
+def test_the_words_are_those_of_the_campaign():
+    tell = c.AnnounceWait(attempt=A, campaign=CampaignId("spring"), place=2)
+    sounds = {CampaignId("spring"): OWN}
+    stop, play = wire.to_request(
+        tell, trunks={}, recordings=Path("/r"), at=0.0, sounds=lambda one: sounds[one]
+    )
+    assert stop == STOP_TELLING
+    assert play.json == {"media": ["sound:/c/2"]}
+
+
+@pytest.mark.parametrize(
+    ("order", "extension"),
+    [
+        (c.SendToOverflow(attempt=A, place="callback"), "callback"),
+        (c.SendToOverflow(attempt=A, place="voicemail", is_closed=True), "closed_voicemail"),
+    ],
+)
+def test_a_caller_whom_nobody_takes_is_the_dialplans(order, extension):
+    on = {"context": "obzvon-overflow", "extension": extension, "priority": 1}
+    go = wire.Request(method="POST", path=f"/channels/{A}/continue", json=on)
+    assert requests(order) == (STOP_TELLING, go)
 
 
 def test_asterisk_is_told_how_long_an_answered_person_waits_for_us():
@@ -597,12 +684,12 @@ REFUSED = ServerFault(500, "Allocation failed")
         (
             ORIGINATE,
             PbxUnreachable("nobody", was_sent=False),
-            e.OriginateRefused(at=AT, attempt=A, reason="nobody", was_sent=False),
+            e.OriginateRefused(at=AT, attempt=A, reason="nobody", was_sent=False, is_ours=True),
         ),
         (
             ORIGINATE,
             PbxTimeout("slow", was_sent=True),
-            e.OriginateRefused(at=AT, attempt=A, reason="slow", was_sent=True),
+            e.OriginateRefused(at=AT, attempt=A, reason="slow", was_sent=True, is_ours=True),
         ),
         (ORIGINATE, Conflict(409, "exists"), None),
         (RING, REFUSED, e.LegRefused(at=AT, channel=RING.channel, reason="500 Allocation failed")),

@@ -1,0 +1,127 @@
+"""Desk phones towards Asterisk: their part of the configuration, and what makes each model answer by itself.
+
+1. Every phone is one endpoint, known by its name and digest alone (``asterisk-conf/fragments/phone.conf``).
+2. An outside line has no endpoint: nobody can register as one.
+3. A call for an operator whose phone is rung carries the headers that the phone's maker says it answers by
+   (:data:`AUTO_ANSWER`; where each was read is in ``docs/phones.md``). They ask; the phone's own setting decides.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from dialer.core.deskphone import DeskPhone, Model
+from dialer.pbx import checks
+from dialer.pbx.checks import BadSetting
+
+_ALERT_INFO: Final = {"Alert-Info": "<http://localhost>;info=alert-autoanswer;delay=0"}
+_CALL_INFO: Final = {"Call-Info": "<sip:localhost>;answer-after=0"}
+
+AUTO_ANSWER: Final[Mapping[Model, Mapping[str, str]]] = {
+    "generic": _ALERT_INFO | _CALL_INFO,
+    "yealink": _ALERT_INFO,
+    "grandstream": _CALL_INFO,
+    "snom": _ALERT_INFO,
+    "cisco": _CALL_INFO,
+    "fanvil": _ALERT_INFO | _CALL_INFO,
+    "outside": {},
+}
+"""Headers of the INVITE, by model."""
+
+
+_TRANSFERS_TOLD: Final = "allow_transfer = yes\nset_var = PJSIP_TRANSFER_HANDLING()=ari-only"
+
+
+class PhoneLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A desk phone: its *extension* (digits) is its SIP name; *secret* is for digest authentication.
+
+    *transport*, *codecs*: as of :class:`~dialer.core.deskphone.DeskPhone`. *allowed_from*: networks from which it may register and
+    call; empty: any.
+    """
+
+    extension: str
+    secret: str
+    transport: str = ""
+    codecs: tuple[str, ...] = ()
+    allowed_from: tuple[str, ...] = ()
+
+
+def phone_lines(
+    phones: Iterable[DeskPhone], secret_of: Mapping[str, str], allowed_from: tuple[str, ...] = ()
+) -> tuple[list[PhoneLine], list[str]]:
+    """The lines of all *phones* that have a secret, and the extensions of those that lack one.
+
+    *secret_of*: by extension, empty or missing where there is none. *allowed_from*: of all of them. Outside lines are in neither.
+    """
+    lines, lacking = [], []
+    for phone in phones:
+        if phone.is_outside:
+            continue
+        if secret := secret_of.get(phone.extension, ""):
+            lines.append(
+                PhoneLine(
+                    extension=phone.extension,
+                    secret=secret,
+                    transport=phone.transport,
+                    codecs=phone.codecs,
+                    allowed_from=allowed_from,
+                )
+            )
+        else:
+            lacking.append(phone.extension)
+    return lines, lacking
+
+
+def phone_values(
+    line: PhoneLine,
+    *,
+    codecs: tuple[str, ...],
+    options_interval_s: str,
+    media: str,
+    transports: Iterable[str],
+    may_refer: bool = False,
+) -> dict[str, str]:
+    """What fills ``fragments/phone.conf``. *codecs*: of all phones; *transports*: that Asterisk has (``udp`` ...);
+    *may_refer*: whether it tells us of a REFER (else it is refused).
+
+    :raises BadSetting: a value cannot be written, or there is no such transport.
+    """
+    name = f"phone {line.extension}"
+    if line.transport and line.transport not in transports:
+        raise BadSetting(
+            f"{name}: transport: there is no {line.transport!r} here; allowed: {', '.join(transports)}"
+        )
+    return {
+        "extension": checks.matching(name, line.extension, checks.EXTENSION),
+        "secret": checks.conf_value(f"{name}: secret", checks.present(f"{name}: secret", line.secret)),
+        "codecs": checks.codecs(f"{name}: codecs", line.codecs or codecs),
+        "options_interval_s": options_interval_s,
+        "transfer": _TRANSFERS_TOLD if may_refer else "allow_transfer = no",
+        "media": media + _transport(line.transport) + _access(name, line.allowed_from),
+    }
+
+
+def _transport(transport: str) -> str:
+    if not transport:
+        return ""
+    text = f"transport = transport-{transport}\n"
+    # voice is as secret as the signalling that carries its keys, where the phone can do it
+    return (
+        text + "media_encryption = sdes\nmedia_encryption_optimistic = yes\n" if transport == "tls" else text
+    )
+
+
+def _access(name: str, networks: tuple[str, ...]) -> str:
+    if not networks:
+        return ""
+    permitted = ""
+    for one in networks:
+        try:
+            permitted += f"permit = {ipaddress.ip_network(one)}\n"
+        except ValueError as error:
+            raise BadSetting(f"{name}: allowed_from: {one!r} is no network ({error})") from None
+    return f"deny = 0.0.0.0/0.0.0.0\ndeny = ::/0\n{permitted}"

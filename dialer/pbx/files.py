@@ -1,0 +1,17 @@
+"""Writing files of Asterisk's configuration: whole, and then renamed, so that nobody reads half of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_file(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Replace *path* by *text*, with *mode* from the first byte on. Raises OSError."""
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.unlink(missing_ok=True)
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+    scratch.replace(path)
