@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -19,10 +20,10 @@ from aiohttp import web
 from dialer.core import events as ev
 from dialer.core.agent import OWN_REASONS
 from dialer.core.floor import Floor
-from dialer.core.ids import AgentId, CampaignId, LeadId
+from dialer.core.ids import AgentId, CampaignId, LeadId, TrunkId
 from dialer.core.modes import KEPT
 from dialer.core.orders import came_of, why_not
-from dialer.core.values import FOREVER, CallState
+from dialer.core.values import FOREVER, AgentState, CallState
 from dialer.engine.identity import Clock
 from dialer.engine.loop import Engine, NotSaved
 from dialer.engine.process import EmbeddedError
@@ -41,6 +42,20 @@ SAVED_S = 2.0
 """An order is answered when it is in the journal, or refused after this time."""
 _CAMPAIGN_ORDERS = {"start", "pause", "resume", "stop"}
 _AGENT_ORDERS = {"ready", "pause", "sign_out"}
+_TRUNK_ORDERS = {"enable", "disable", "remove"}
+
+
+class ServerHealth(msgspec.Struct, kw_only=True):
+    """How one Asterisk server is (*name*: empty for the only one). *is_up*: we hear it; *is_lost*: it is dead. *operators*: signed in there.
+    *why_not*: why nothing is originated there."""
+
+    name: str
+    is_up: bool
+    is_lost: bool
+    calls: int
+    channels_max: int
+    operators: int
+    why_not: list[str]
 
 
 class Health(msgspec.Struct, kw_only=True):
@@ -58,6 +73,7 @@ class Health(msgspec.Struct, kw_only=True):
     """Live calls by campaign and state."""
     hopper: dict[str, int]
     trunks: dict[str, bool]
+    servers: list[ServerHealth]
     why_not: list[str]
     events: int
     transactions: int
@@ -71,6 +87,7 @@ class Decided(msgspec.Struct, kw_only=True):
     limit: str
     figures: dict[str, float]
     note: str
+    server: str = ""
 
 
 class Paced(msgspec.Struct, kw_only=True):
@@ -150,6 +167,7 @@ class Api:
                 web.post("/v1/campaigns/{id}/{order}", self._on_campaign),
                 web.post("/v1/do-not-call-changed", self._on_do_not_call_changed),
                 web.post("/v1/agents/{id}/{order}", self._on_agent),
+                web.post("/v1/trunks/{id}/{order}", self._on_trunk),
             ]
         )
         return app
@@ -174,11 +192,34 @@ class Api:
             live_calls=len(floor.calls),
             calls=calls,
             hopper={str(desk.campaign.id): len(desk.hopper) for desk in floor.desks.values()},
-            trunks={str(desk.trunk.id): desk.is_up for desk in floor.trunks.values()},
+            trunks={
+                str(desk.trunk.id): any(desk.is_up(server) for server in floor.servers.used)
+                for desk in floor.trunks.values()
+            },
+            servers=self._servers(),
             why_not=why_not,
             events=self._engine.events,
             transactions=self._engine.transactions,
         )
+
+    def _servers(self) -> list[ServerHealth]:
+        floor = self._floor
+        at_work = Counter(
+            agent.server for agent in floor.agents.values() if agent.state is not AgentState.SIGNED_OUT
+        )
+        return [
+            ServerHealth(
+                name=name,
+                is_up=desk.is_up,
+                is_lost=desk.is_lost,
+                calls=desk.live,
+                channels_max=desk.server.channels_max,
+                operators=at_work[name],
+                why_not=floor.why_not_originating(name),
+            )
+            for name, desk in floor.servers.items()
+            if desk.is_used
+        ]
 
     async def _health(self, request: web.Request) -> web.Response:
         return _json(self.health())
@@ -188,7 +229,7 @@ class Api:
         floor, at, found = self._floor, self._clock(), []
         for desk in floor.desks.values():
             campaign = desk.campaign
-            kept = list(floor.reasons.get(campaign.id, ()))[-shown:]
+            kept = floor.reasons_of(campaign.id)[-shown:]
             history = [
                 Decided(
                     at=decided_at,
@@ -196,6 +237,7 @@ class Api:
                     limit=reason.limit,
                     figures=reason.figures,
                     note=reason.note,
+                    server=reason.server,
                 )
                 for decided_at, reason in kept
             ]
@@ -291,6 +333,18 @@ class Api:
             {"agent": agent, "order": order, "when": outcome, "state": after.state, "reason": after.reason}
         )
 
+    async def _on_trunk(self, request: web.Request) -> web.Response:
+        """What was ordered stands in the journal already; the floor is told."""
+        trunk, order = TrunkId(request.match_info["id"]), request.match_info["order"]
+        if order not in _TRUNK_ORDERS:
+            raise _Refused(404, f"unknown order {order!r}; allowed: {', '.join(sorted(_TRUNK_ORDERS))}")
+        if trunk not in self._floor.trunks:
+            await self._reload()
+        if trunk not in self._floor.trunks:
+            raise _Refused(404, f"there is no trunk {trunk!r}")
+        await self._order(ev.TrunkOrdered(at=self._clock(), trunk=trunk, order=order))  # type: ignore[arg-type]
+        return _json({"trunk": trunk, "order": order})
+
     async def _order(self, event: ev.Event) -> None:
         """Nobody is told that an order was taken which the engine would forget if it ended now."""
         try:
@@ -346,7 +400,9 @@ async def _errors(
     except (StoreError, EmbeddedError) as error:
         return _json({"error": str(error)}, status=503)
     except Exception:
-        log.exception("A request failed by a fault of ours", extra={"path": request.path})
+        log.exception(
+            "A request failed by a fault of ours", extra={"action": "request", "path": request.path}
+        )
         return _json({"error": "a fault of the engine's own; its log says more"}, status=500)
 
 

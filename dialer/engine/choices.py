@@ -6,6 +6,7 @@ A choice must not be lost with the engine away, the event socket cut, or Asteris
 1. A note is told to the floor (``ContactChose``) with the campaign, the lead and the number that the journal has for its attempt: again and
    again until the floor has had it written down and says ``ForgetChoice``.
 2. A note is deleted only if it says what was told. A later one in its place stays, and is told in its turn.
+   A call to us that the journal does not know came while no engine ran: the note has all that is needed to write it down (``CallMissed``).
 3. Before an engine may dial (at its start, and whenever the event socket opens again) the box is read to its end.
 4. Nothing in a note is believed but the choice: the attempt must be one of ours, and *due* an instant within reason. What is no such note is
    moved to ``refused/`` with a line in the log, for a person to look at; it is not lost, and it is not in the way.
@@ -45,12 +46,24 @@ SCRATCH_S = 3600.0
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """What the script wrote. *at*: when the key was pressed. *due*: of ``later``."""
+    """What the script wrote. *at*: when the key was pressed. *due*: of ``later``.
+
+    Of a person who called us also *campaign*, *did*, *caller* (empty: withheld) and *trunk*, and no *choice* when they made none.
+    """
 
     attempt: str
-    choice: Choice
+    choice: Choice | None
     at: float
     due: float | None = None
+    campaign: str = ""
+    did: str = ""
+    caller: str = ""
+    trunk: str = ""
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether the note is of a person who called us."""
+        return bool(self.did)
 
 
 class Choices:
@@ -60,7 +73,7 @@ class Choices:
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        self._told: dict[AttemptId, tuple[str, float | None]] = {}
+        self._told: dict[AttemptId, tuple[str | None, float | None]] = {}
         self._told_at: dict[AttemptId, float] = {}
         """By the monotonic clock."""
 
@@ -102,6 +115,10 @@ class Choices:
             if call is None:
                 self.refuse(f"{note.attempt}.json", "the journal knows no such attempt")
                 continue
+            if note.choice is None:  # the journal has the call, and there is nothing else to say
+                self._told[call.attempt] = (None, None)
+                self.forget(call.attempt)
+                continue
             event = ev.ContactChose(
                 at=at,
                 attempt=call.attempt,
@@ -115,7 +132,7 @@ class Choices:
             events.append(event)
         return events
 
-    def tell(self, event: ev.ContactChose) -> None:
+    def tell(self, event: ev.ContactChose | ev.CallMissed) -> None:
         """*event* is told to the floor now (from a note, or from Asterisk)."""
         self._told_at[event.attempt] = time.monotonic()
         self._told[event.attempt] = (event.choice, event.due)
@@ -135,7 +152,8 @@ class Choices:
             return
         except (OSError, ValueError) as error:
             log.warning(
-                "The note of a choice cannot be cleared away", extra={"attempt": attempt, "error": str(error)}
+                "The note of a choice cannot be cleared away",
+                extra={"action": "choice", "attempt": attempt, "error": str(error)},
             )
 
     def refuse(self, name: str, why: str) -> None:
@@ -173,6 +191,8 @@ class Choices:
         note = msgspec.json.decode(content, type=Note)  # its errors are ValueErrors
         if note.attempt != stem:
             raise ValueError(f"it speaks of another attempt than its name: {note.attempt[:40]!r}")
+        if note.choice is None and not note.is_inbound:
+            raise ValueError("there is no choice in it")
         if (note.due is None) == (note.choice == "later"):
             raise ValueError("due is given with later, and with nothing else")
         for name_, value in (("at", note.at), ("due", note.due)):
@@ -191,7 +211,7 @@ class Choices:
             return
 
 
-def _is_same(note: Note, told: tuple[str, float | None]) -> bool:
+def _is_same(note: Note, told: tuple[str | None, float | None]) -> bool:
     """Instants are compared as they travel on the event socket: to the second."""
     choice, due = told
     if note.choice != choice:

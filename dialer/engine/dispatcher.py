@@ -11,6 +11,8 @@
    operator whom it counted on, and the hour in which the person may be called, may be gone.
 6. Asterisk answers a join when it is done. That is told like the event that says the same, which may be
    late or lost: who talks already must not be taken for one who waits.
+7. Of several servers the one that has the channel is asked (*route*). An order about a channel that nobody knows goes to each, where it
+   does no harm.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dialer.core import events as ev
@@ -29,22 +31,30 @@ from dialer.core.commands import (
     AnyCommand,
     ClearTimer,
     CloseLine,
+    DialThird,
     FetchLeads,
     ForgetChoice,
     HangUp,
     HoldContact,
     JoinAgent,
+    MoveContact,
     Originate,
+    RingAgent,
     SendToLastWord,
+    SendToOverflow,
     SetTimer,
 )
+from dialer.core.deskphone import DeskPhone
+from dialer.core.destinations import allows
 from dialer.core.ids import AttemptId, CampaignId, TrunkId, is_attempt
 from dialer.core.values import Campaign, Trunk
 from dialer.engine.identity import Clock, new_attempt_id
+from dialer.engine.logs import about_command
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxError, PbxGarbled, PbxRefused, PbxUnreachable, Unsendable
 from dialer.pbx.inbox import Inbox
-from dialer.pbx.wire import to_refusal, to_request
+from dialer.pbx.waiting import Sounds
+from dialer.pbx.wire import Request, to_refusal, to_request
 from dialer.store.errors import StoreError
 from dialer.store.journal import Journal
 from dialer.timers import Timers
@@ -54,6 +64,10 @@ log = logging.getLogger(__name__)
 GONE_S = 1.0
 """A channel found missing has, by then, surely told its end itself."""
 FETCH_AGAIN_S = 1.0
+AGAIN_S = 6.0
+"""What is refused because something asked before is not done yet is asked again for so long: a bridge goes only when its channel
+has heard the sound that it is being told."""
+AGAIN_POLL_S = 0.02
 GATHER_S = 0.1
 """Changes of timers are gathered for so long: of the three or four that a call makes while it is answered and
 joined, Redis is told one."""
@@ -62,17 +76,21 @@ SOON_S = 0.25
 ORIGINATE_LATE_S = 5.0
 """An originate is sent no later than this after it was decided."""
 
+Route = Callable[[AnyCommand, str], Sequence[AriClient]]
+
 
 class Dispatcher:
     """Carries commands out; answers come as events into *inbox*.
 
+    *route*: who is given a command about a channel, where there are several servers; else *ari* has them all.
     *forget*: clears a choice away that has been written down; called in a thread.
     """
 
     def __init__(
         self,
         *,
-        ari: AriClient,
+        ari: AriClient | None = None,
+        route: Route | None = None,
         inbox: Inbox[ev.Event],
         journal: Journal,
         timers: Timers,
@@ -81,8 +99,11 @@ class Dispatcher:
         trunk: Callable[[TrunkId], Trunk | None],
         campaign: Callable[[CampaignId], Campaign | None],
         forget: Callable[[AttemptId], None],
+        phone: Callable[[str], DeskPhone | None] = lambda _: None,
+        countries: Callable[[], Sequence[str]] = lambda: (),
+        sounds: Sounds = lambda _: {},
     ) -> None:
-        self._ari = ari
+        self._route: Route = route if route is not None else (lambda *_: [ari] if ari is not None else [])
         self._inbox = inbox
         self._journal = journal
         self._timers = timers
@@ -91,6 +112,9 @@ class Dispatcher:
         self._trunk = trunk
         self._campaign = campaign
         self._forget = forget
+        self._phone = phone
+        self._countries = countries
+        self._sounds = sounds
         self._chains: dict[str, deque[tuple[AnyCommand, float]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer_changes: dict[tuple[str, str], SetTimer | ClearTimer] = {}
@@ -139,7 +163,11 @@ class Dispatcher:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("A command failed by a fault of ours", exc_info=task.exception())
+            log.error(
+                "A command failed by a fault of ours",
+                exc_info=task.exception(),
+                extra={"action": "command"},
+            )
 
     # -- timers and leads ---------------------------------------------------------------
 
@@ -172,7 +200,14 @@ class Dispatcher:
                     "Leads cannot be read; trying again", extra={"action": "fetch", "error": str(error)}
                 )
                 await asyncio.sleep(FETCH_AGAIN_S)
-        fresh = tuple(ev.FreshLead(lead=lead, attempt=new_attempt_id()) for lead in leads)
+        fresh = tuple(
+            ev.FreshLead(
+                lead=lead,
+                attempt=new_attempt_id(),
+                more=tuple(new_attempt_id() for _ in range(command.more)),
+            )
+            for lead in leads
+        )
         self._inbox.put(
             ev.LeadsFetched(
                 at=self._clock(),
@@ -203,33 +238,99 @@ class Dispatcher:
                 try:
                     await self._act(command, at)
                 except Exception:  # what follows on this channel may be its hang-up
-                    log.exception("A command failed by a fault of ours", extra={"channel": key})
+                    log.exception("A command failed by a fault of ours", extra=about_command(command))
         finally:
             del self._chains[key]
 
     async def _act(self, command: AnyCommand, at: float) -> None:
-        if isinstance(command, Originate) and (late_s := self._clock() - at) > ORIGINATE_LATE_S:
+        is_call = isinstance(command, Originate | DialThird)
+        if is_call and (late_s := self._clock() - at) > ORIGINATE_LATE_S:
             self._refused(command, Unsendable(f"it could have been sent only {late_s:.1f} s late"))
-            return
+            return  # by no fault of the trunk: it does not go on by another one
         try:
             trunks: Mapping[TrunkId, Trunk] = {}
-            if isinstance(command, Originate) and (trunk := self._trunk(command.trunk)) is not None:
+            if isinstance(command, DialThird):
+                await self._check_third(command)
+            if (
+                isinstance(command, Originate | DialThird)
+                and (trunk := self._trunk(command.trunk)) is not None
+            ):
                 trunks = {trunk.id: trunk}
-            requests = to_request(command, trunks=trunks, recordings=self._recordings, at=at)
-            for request in requests:
-                try:
-                    await self._ari.request(
-                        request.method, request.path, json=request.json, repeatable=request.repeatable
-                    )
-                except PbxRefused as refusal:
-                    if refusal.status not in request.fine:
-                        raise
-                    self._was_gone(command, refusal)
+            phone = self._phone(command.phone) if isinstance(command, RingAgent) else None
+            phones = {phone.extension: phone} if phone is not None else {}
+            if phone is not None and phone.number:
+                trunks = self._trunk_of(phone)
+            requests = to_request(
+                command,
+                trunks=trunks,
+                phones=phones,
+                recordings=self._recordings,
+                at=at,
+                sounds=self._sounds,
+            )
+            await self._send(command, requests)
         except PbxError as error:
             self._refused(command, error)
             return
-        if isinstance(command, JoinAgent):
+        if isinstance(command, JoinAgent | MoveContact):
             self._inbox.put(ev.Connected(at=self._clock(), attempt=command.attempt, bridge=command.bridge))
+
+    def _trunk_of(self, phone: DeskPhone) -> Mapping[TrunkId, Trunk]:
+        """The trunk by which an operator on an outside line is called. Raises Unsendable: it may not call that number."""
+        trunk = self._trunk(TrunkId(phone.trunk))
+        if trunk is None:
+            return {}
+        if not allows(trunk, self._countries(), phone.number):
+            raise Unsendable(f"phone {phone.extension}: trunk {trunk.id} may not call its number")
+        return {trunk.id: trunk}
+
+    async def _check_third(self, command: DialThird) -> None:
+        """Whether the number may be called at all is asked right before. Raises Unsendable: not, or nobody knows."""
+        try:
+            rule = await self._journal.barred(command.number, command.campaign)
+        except StoreError as error:
+            raise Unsendable(f"whether the number may be called is not known: {error}") from error
+        if rule:
+            raise Unsendable(f"the number is on a do-not-call list: {rule}")
+
+    async def _ask(self, ari: AriClient, request: Request) -> None:
+        """Send *request*, and again for a moment where that may help. Raises PbxError."""
+        until = self._clock() + AGAIN_S
+        while True:
+            try:
+                await ari.request(
+                    request.method, request.path, json=request.json, repeatable=request.repeatable
+                )
+                return
+            except PbxRefused as refusal:
+                if refusal.status not in request.again or self._clock() > until:
+                    raise
+            await asyncio.sleep(AGAIN_POLL_S)
+
+    async def _send(self, command: AnyCommand, requests: Sequence[Request]) -> None:
+        """To the server that has the channel; where nobody knows which, to each (rule 7). Raises PbxError."""
+        clients = self._route(command, _channel(command))
+        if not clients:
+            raise PbxUnreachable("no Asterisk server to send it to", was_sent=False)
+        failure: PbxError | None = None
+        gone: list[PbxRefused] = []
+        done = 0
+        for ari in clients:
+            try:
+                for request in requests:
+                    try:
+                        await self._ask(ari, request)
+                    except PbxRefused as refusal:
+                        if refusal.status not in request.fine:
+                            raise
+                        gone.append(refusal)
+                done += 1
+            except PbxError as error:
+                failure = error
+        if failure is not None and not done:
+            raise failure
+        if gone and len(gone) >= len(clients):
+            self._was_gone(command, gone[0])
 
     def _was_gone(self, command: AnyCommand, refusal: PbxRefused) -> None:
         if isinstance(command, HangUp) and refusal.status == 404:
@@ -242,10 +343,10 @@ class Dispatcher:
     def _refused(self, command: AnyCommand, error: PbxError) -> None:
         log.info(
             "Asterisk did not do it",
-            extra={"action": type(command).__name__, "channel": _channel(command), "error": str(error)},
+            extra={**about_command(command), "error": str(error)},
         )
         is_unknown = isinstance(error, PbxUnreachable | PbxGarbled) and error.was_sent
-        if isinstance(command, Originate) and is_unknown:
+        if isinstance(command, Originate | DialThird) and is_unknown:
             return
         event = to_refusal(command, error, self._clock())
         if event is not None:
@@ -255,7 +356,9 @@ class Dispatcher:
 def _channel(command: AnyCommand) -> str:
     """The channel whose commands *command* stands in line with."""
     match command:
-        case Originate() | JoinAgent() | SendToLastWord() | HoldContact() | AnnounceWait():
+        case Originate() | JoinAgent() | SendToLastWord() | SendToOverflow() | HoldContact() | AnnounceWait():
+            return command.attempt
+        case MoveContact():
             return command.attempt
         case CloseLine():
             return command.bridge.removeprefix("line-")

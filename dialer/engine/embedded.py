@@ -70,7 +70,12 @@ class EmbeddedAsterisk:
         language: str = "en",
         music: Path | None = None,
         shared: Path | None = None,
+        recordings: Path | None = None,
+        tls: Path | None = None,
         verbose_log: bool = False,
+        system_name: str = "",
+        ari_monitor_password: str = "",
+        outside: str = "",
     ) -> None:
         self.install = install
         self.folder = folder.absolute()
@@ -87,7 +92,13 @@ class EmbeddedAsterisk:
         self._language = language
         self._music = music
         self._shared = shared
+        self._recordings = recordings
+        self._tls = tls
+        self._outside = outside
+        self._must_reload = True
+        self._ari_monitor_password = ari_monitor_password
         self._verbose_log = verbose_log
+        self._system_name = system_name
         self._conf = self.folder / "etc" / "asterisk.conf"
         self._server = ServerProcess(
             "Asterisk",
@@ -169,14 +180,15 @@ class EmbeddedAsterisk:
         return await self._server.wait()
 
     async def apply_lines(self, trunks: Iterable[TrunkLine], phones: Iterable[PhoneLine]) -> None:
-        """Give the running Asterisk these trunks and phones instead of those it has; calls go on.
+        """Give the running Asterisk these trunks and phones instead of those it has; calls go on. If that changes nothing,
+        Asterisk is left alone.
 
         :raises EmbeddedError: Asterisk does not take them.
         :raises BadSetting: a value cannot be used; nothing has been changed.
         """
         self._trunks, self._phones = tuple(trunks), tuple(phones)
         sip_bind, codecs, interval = self._phone_settings
-        await asyncio.to_thread(
+        is_new = await asyncio.to_thread(
             render_lines,
             self.folder,
             trunks=self._trunks,
@@ -184,9 +196,15 @@ class EmbeddedAsterisk:
             sip_bind=sip_bind,
             phone_codecs=codecs,
             phone_options_interval_s=interval,
+            sip_port=self.ports.sip,
+            outside=self._outside,
+            tls=self._tls,
+            modules=self.install.modules,
         )
-        if self.pid is not None:
+        self._must_reload |= is_new
+        if self.pid is not None and self._must_reload:
             await self._request("PUT", "asterisk/modules/res_pjsip.so")
+            self._must_reload = False
 
     async def run_cli(self, command: str, within_s: float = 10.0) -> str:
         """What Asterisk's own command line answers to *command*.
@@ -239,8 +257,13 @@ class EmbeddedAsterisk:
             phone_options_interval_s=interval,
             last_word=self._last_word,
             language=self._language,
+            system_name=self._system_name,
             music=self._music,
             shared=self._shared,
+            recordings=self._recordings,
+            tls=self._tls,
+            ari_monitor_password=self._ari_monitor_password,
+            outside=self._outside,
             verbose_log=self._verbose_log,
         )
         await self._server.spawn(
@@ -252,6 +275,7 @@ class EmbeddedAsterisk:
         try:
             await self._wait_until_up(within_s)
             await self._check_ports(ports)
+            self._must_reload = False
         except BaseException:
             await self._server.stop(STOP_S)
             raise

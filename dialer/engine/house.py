@@ -8,7 +8,6 @@ nothing of the others.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -17,50 +16,43 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from dialer import __version__
 from dialer.core import events as ev
-from dialer.core.commands import SendToLastWord, SetTimer
+from dialer.core.deskphone import DeskPhone
 from dialer.core.floor import Floor
-from dialer.core.ids import CampaignId, ChannelId, LeadId
-from dialer.core.values import CallState, Centre
+from dialer.core.ids import CampaignId, LeadId, ServerId
+from dialer.core.values import Centre
 from dialer.engine.api import Api, listen
+from dialer.engine.arrivals import Arrivals
+from dialer.engine.configuring import Source
 from dialer.engine.dispatcher import Dispatcher
-from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis, choose_ports, find_asterisk
-from dialer.engine.identity import Clock
-from dialer.engine.lastword import SHARED_FOLDER, LastWordDesk
+from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis
+from dialer.engine.identity import Clock, new_attempt_id
+from dialer.engine.lastword import LastWordDesk
+from dialer.engine.logs import tell_end
 from dialer.engine.loop import BUSY_S, Engine
-from dialer.engine.process import EmbeddedError
+from dialer.engine.metrics.counters import Counters
+from dialer.engine.metrics.gauges import Inside
+from dialer.engine.metrics.serving import Watch, serve
+from dialer.engine.rearming import rearm
 from dialer.engine.recordings import Recordings
-from dialer.pbx.adopt import list_endpoints, list_live
+from dialer.engine.serverline import Ears, ServerLine, keep_up
+from dialer.engine.servers import Asterisks, applied, forsaken, seed
 from dialer.pbx.client import AriClient
-from dialer.pbx.errors import PbxError
-from dialer.pbx.frames import AnyFrame
+from dialer.pbx.deskphones import phone_lines
 from dialer.pbx.inbox import Inbox
-from dialer.pbx.phones import PhoneNews
 from dialer.pbx.render import PhoneLine, TrunkLine
-from dialer.pbx.wire import to_event, to_request
 from dialer.store.claims import claim
 from dialer.store.files import Secrets, SystemSettings, load_secrets, load_system
 from dialer.store.journal import Journal
 from dialer.store.loading import Loaded
+from dialer.store.pins import lay_out as lay_out_pins
 from dialer.store.settings import apply_centre
 from dialer.timers import Timers
 
 log = logging.getLogger(__name__)
-
-RESTART_S = 1.0
-"""An embedded server that ended by itself is started again after this time."""
-RESTART_S_MAX = 30.0
-"""The pause before the next start, which doubles each time, grows to no more than this."""
-LAST_WORDS_S = 2.0
-MUSIC_FOLDER = "music"
-"""Of the home folder: what lies in it is played to people who are held."""
-LIST_S = 20.0
-"""What lives in Asterisk is listed so often, in case an event was lost."""
-LIST_AGAIN_S = 6.0
-"""A list that gave rise to doubts is followed by the next after this time."""
-CONNECT_S = 10.0
-"""An embedded Asterisk's events flow by then; we wait for them before we say that we are in charge."""
 
 
 class House:
@@ -72,24 +64,42 @@ class House:
 
     def __init__(self, home: Path, *, outlive: bool = False) -> None:
         self.home = home.resolve()
-        self.asterisk: EmbeddedAsterisk | None = None
+        self.asterisks: Asterisks
         self.redis: EmbeddedRedis | None = None
         self.settings: SystemSettings
         self.journal: Journal
         self.engine: Engine
-        self.ari: AriClient
         self.timers: Timers
         self.floor = Floor()
         self.inbox: Inbox[ev.Event] = Inbox()
         self.clock = Clock()
+        self.counters = Counters()
         self._outlive = outlive
         self._secrets: Secrets
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[Any]] = []
-        self._phone_news = PhoneNews()
+        self._desk_phones: dict[str, DeskPhone] = {}
+        self._countries: tuple[str, ...] = ()
+        self._allowed_from: tuple[str, ...] = ()
         self._recordings: Recordings
+        self._arrivals: Arrivals
         self._dispatcher: Dispatcher
         self._last_word: LastWordDesk
+
+    @property
+    def lines(self) -> dict[ServerId, ServerLine]:
+        """The Asterisk servers."""
+        return self.asterisks.lines
+
+    @property
+    def ari(self) -> AriClient:
+        """The client of the first server."""
+        return next(iter(self.lines.values())).ari
+
+    @property
+    def asterisk(self) -> EmbeddedAsterisk | None:
+        """The first embedded server, if there is one."""
+        return next(iter(self.asterisks.embedded.values()), None)
 
     async def __aenter__(self) -> Self:
         try:
@@ -120,14 +130,22 @@ class House:
         """Read agents, trunks and campaigns from the store again, and the centre's rules from its file, and tell
         Asterisk and the floor. Raises BadFile: the file cannot be used."""
         system = await asyncio.to_thread(load_system, self.home)
+        self._allowed_from = system.phones.allowed_from
         await self._keep_centre(system.centre)
         loaded = await self.journal.load()
+        self._desk_phones = {phone.extension: phone for phone in loaded.phones}
+        self._countries = loaded.centre.countries
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
         await self._last_word.make_prompts([one.campaign for one in loaded.campaigns])
-        if self.asterisk is not None:
-            await self.asterisk.apply_lines(self._trunk_lines(loaded), self._phone_lines(loaded))
+        await self._last_word.lay_out_numbers(
+            [one.campaign for one in loaded.campaigns], loaded.trunks, system.centre, system.access.numbers
+        )
+        await asyncio.to_thread(lay_out_pins, self.home)
+        await self.asterisks.apply(self._trunk_lines(loaded), self._phone_lines(loaded))
+        await self.asterisks.configure(self._source(loaded, system))
         at = self.clock()
         events: list[ev.Event] = [ev.CentreApplied(at=at, centre=loaded.centre)]
+        events += self.asterisks.applied(system, at)
         events += [ev.TrunkApplied(at=at, trunk=trunk) for trunk in loaded.trunks]
         events += [ev.CampaignApplied(at=at, campaign=one.campaign) for one in loaded.campaigns]
         events += [ev.AgentApplied(at=at, agent=one.card) for one in loaded.agents]
@@ -144,6 +162,7 @@ class House:
 
     async def _start(self) -> None:
         self.settings = await asyncio.to_thread(load_system, self.home)
+        self._allowed_from = self.settings.phones.allowed_from
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
         held = await asyncio.to_thread(claim, self.home / "run" / "engine.lock")
         self._stack.callback(held.release)
@@ -151,15 +170,27 @@ class House:
         self.journal = await self._stack.enter_async_context(journal)
         await self._keep_centre(self.settings.centre)
         loaded = await self.journal.load()
+        self._desk_phones = {phone.extension: phone for phone in loaded.phones}
+        self._countries = loaded.centre.countries
         self._last_word = await asyncio.to_thread(
             lambda: LastWordDesk(self.home, journal=self.journal, inbox=self.inbox, clock=self.clock)
         )
         self._stack.push_async_callback(self._last_word.aclose)
         await self._start_servers(loaded)
         await self._last_word.make_prompts([one.campaign for one in loaded.campaigns])
+        await self._last_word.lay_out_numbers(
+            [one.campaign for one in loaded.campaigns],
+            loaded.trunks,
+            self.settings.centre,
+            self.settings.access.numbers,
+        )
+        await asyncio.to_thread(lay_out_pins, self.home)
         self._make_parts()
-        await self._stack.enter_async_context(self.ari)
+        for line in self.lines.values():
+            await self._stack.enter_async_context(line.ari)
+        await self.asterisks.configure(self._source(loaded, self.settings))
         self._stack.push_async_callback(self._dispatcher.aclose)
+        self._stack.push_async_callback(self._arrivals.aclose)
         await self._restore(loaded)
         await self._last_word.tell_choices()
         self._spawn(self.timers.run(self._on_due))
@@ -167,17 +198,21 @@ class House:
         self._stack.push_async_callback(self._recordings.aclose)
         owed = await self.journal.owed_recordings(self.clock())
         await self._recordings.left_over(self.floor.calls, self.journal.find_calls, owed)
-        for server in (self.redis, self.asterisk):
-            if server is not None:
-                self._spawn(_keep_up(server))
-        self._spawn(self.ari.listen(self._on_frame, self._on_connected, self._on_disconnected))
-        self._spawn(self._keep_looking())
+        if self.redis is not None:
+            self._spawn(keep_up(self.redis))
+        for server in forsaken(self.floor):
+            self.inbox.put(ev.PbxLost(at=self.clock(), server=server))
+        for line in self.lines.values():
+            for work in line.works():
+                self._spawn(work)
         self._spawn(self._last_word.keep_telling())
         runner = await listen(self._api(), self.settings.socket)
         self._stack.push_async_callback(runner.cleanup)
-        if self.asterisk is not None:
-            # Its phones find us from the first moment on. An Asterisk elsewhere may come later.
-            await self._events_flow()
+        if port := self.settings.metrics.port:
+            self._spawn(serve(self._watch(), self.settings.metrics.address, port))
+        if self.asterisks.embedded:
+            await self.asterisks.events_flow()
+            await self._decided()
 
     async def _start_servers(self, loaded: Loaded) -> None:
         settings = self.settings
@@ -185,32 +220,14 @@ class House:
             self.redis = EmbeddedRedis(self.home / "redis", outlive=self._outlive)
             await self.redis.start()
             self._stack.push_async_exit(self._stopping(self.redis))
-        if settings.asterisk.mode != "embedded":
-            return
-        install = await asyncio.to_thread(find_asterisk)
-        rtp = settings.ports.rtp
-        ports = await asyncio.to_thread(
-            choose_ports,
-            http=settings.ports.http,
-            sip=settings.ports.sip,
-            rtp=(rtp, rtp + settings.ports.rtp_count - 1) if rtp else None,
-            rtp_count=settings.ports.rtp_count,
+        self.asterisks = Asterisks(settings, outlive=self._outlive)
+        failure = await self.asterisks.start(
+            self._secrets, self._trunk_lines(loaded), self._phone_lines(loaded)
         )
-        self.asterisk = EmbeddedAsterisk(
-            install,
-            self.home / "asterisk",
-            ari_user=settings.asterisk.user,
-            ari_password=self._secrets.ari,
-            ports=ports,
-            trunks=self._trunk_lines(loaded),
-            phones=self._phone_lines(loaded),
-            sip_bind=settings.ports.sip_address,
-            music=self.home / MUSIC_FOLDER,
-            shared=self.home / SHARED_FOLDER,
-            outlive=self._outlive,
-        )
-        await self.asterisk.start()
-        self._stack.push_async_exit(self._stopping(self.asterisk))
+        for server in self.asterisks.embedded.values():
+            self._stack.push_async_exit(self._stopping(server))
+        if failure is not None:
+            raise failure
 
     def _stopping(self, server: EmbeddedAsterisk | EmbeddedRedis) -> Callable[..., Awaitable[None]]:
         """At the end: stop *server*, unless we fail and it may outlive us, with the conversations in it."""
@@ -228,8 +245,6 @@ class House:
 
     def _make_parts(self) -> None:
         settings = self.settings
-        url = self.asterisk.ari_url if self.asterisk is not None else settings.asterisk.url
-        self.ari = AriClient(url, settings.asterisk.user, self._secrets.ari)
         redis_url = self.redis.url if self.redis is not None else settings.redis.url
         self.timers = Timers(
             redis_url, password=self._secrets.redis or None, on_back=self._rearm, clock=self.clock
@@ -238,7 +253,7 @@ class House:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._recordings = Recordings(folder=folder, inbox=self.inbox, clock=self.clock)
         self._dispatcher = Dispatcher(
-            ari=self.ari,
+            route=self.asterisks.route,
             inbox=self.inbox,
             journal=self.journal,
             timers=self.timers,
@@ -247,7 +262,30 @@ class House:
             trunk=lambda trunk: desk.trunk if (desk := self.floor.trunks.get(trunk)) else None,
             campaign=lambda campaign: desk.campaign if (desk := self.floor.desks.get(campaign)) else None,
             forget=self._last_word.choices.forget,
+            phone=lambda extension: self._desk_phones.get(extension),
+            countries=lambda: self._countries,
+            sounds=self._last_word.prompts.waiting,
         )
+        self._arrivals = Arrivals(
+            journal=self.journal,
+            inbox=self.inbox,
+            clock=self.clock,
+            campaign=lambda campaign: desk.campaign if (desk := self.floor.desks.get(campaign)) else None,
+            is_live=self.floor.calls.__contains__,
+            has_trunk=self.floor.trunks.__contains__,
+            give_back=lambda command: self._dispatcher.dispatch([command], self.clock()),
+            region=settings.region,
+        )
+        self._last_word.introduce = self._arrivals.introduce
+        self._ears = Ears(
+            inbox=self.inbox,
+            clock=self.clock,
+            floor=self.floor,
+            recordings=self._recordings,
+            last_word=self._last_word,
+            arrivals=self._arrivals,
+        )
+        self.asterisks.connect(self._secrets, self._ears, self.counters.of_server)
         self.engine = Engine(
             floor=self.floor,
             inbox=self.inbox,
@@ -256,11 +294,16 @@ class House:
             recordings=self._recordings,
             clock=self.clock,
         )
+        self.engine.meter = self.counters
+        self.counters.on_end = tell_end
 
     async def _restore(self, loaded: Loaded) -> None:
         """Take up what the journal remembers. That is the first event, so that all can be played again."""
-        started = loaded.started(at=self.clock(), version=__version__)
+        started = loaded.started(at=self.clock(), version=__version__, new_id=new_attempt_id)
+        started = msgspec.structs.replace(started, servers=applied(self.settings))
         self.floor.take_up(started)
+        seed(self._ears.whereabouts, self.floor)
+        self.counters.take_up(self.floor.calls)
         await self.engine.decide([started])
 
     def _api(self) -> Api:
@@ -272,8 +315,30 @@ class House:
             reload=self.reload,
             enroll=self._enroll,
             campaign_of=self._campaign_of,
-            pbx_connected=lambda: self.ari.is_connected,
+            pbx_connected=lambda: any(line.ari.is_connected for line in self.lines.values()),
             timers_ok=lambda: self.timers.is_connected,
+        )
+
+    def _watch(self) -> Watch:
+        inside = Inside(
+            version=__version__,
+            floor=self.floor,
+            clock=self.clock,
+            depth=lambda: self.inbox.depth,
+            lag_s=lambda: max(self.engine.lag_s, self.inbox.lag_s),
+            busy=lambda: self._dispatcher.busy,
+            journal_ok=lambda: self.engine.journal_ok,
+            timers_ok=lambda: self.timers.is_connected,
+            servers=lambda: {
+                name: (line.ari.is_connected, line.ari.connects) for name, line in self.lines.items()
+            },
+            recordings_pending=lambda: self._recordings.pending,
+        )
+        return Watch(
+            inside=inside,
+            counters=self.counters,
+            waiting_timers=self.timers.waiting,
+            folders={"recordings": self.settings.recordings_folder, "journal": self.home},
         )
 
     async def _enroll(self, campaign: CampaignId) -> int:
@@ -289,17 +354,24 @@ class House:
         row = await self.journal.run(lambda connection: connection.execute(sql, (lead,)).fetchone())
         return CampaignId(row[0]) if row is not None else None
 
+    def _source(self, loaded: Loaded, system: SystemSettings) -> Source:
+        return Source(
+            system=system,
+            secrets=self._secrets,
+            trunks=self._trunk_lines(loaded),
+            phones=self._phone_lines(loaded),
+        )
+
     def _trunk_lines(self, loaded: Loaded) -> list[TrunkLine]:
         return [TrunkLine(trunk=trunk, secret=self._secrets.trunk(trunk.id)) for trunk in loaded.trunks]
 
     def _phone_lines(self, loaded: Loaded) -> list[PhoneLine]:
-        lines = []
-        for one in loaded.agents:
-            secret = self._secrets.phone(one.card.phone)
-            if secret:
-                lines.append(PhoneLine(extension=one.card.phone, secret=secret))
-            else:
-                log.warning("A phone has no secret and cannot register", extra={"phone": one.card.phone})
+        secrets = {phone.extension: self._secrets.phone(phone.extension) for phone in loaded.phones}
+        lines, lacking = phone_lines(loaded.phones, secrets, self._allowed_from)
+        for extension in lacking:
+            log.warning(
+                "A phone has no secret and cannot register", extra={"action": "phones", "phone": extension}
+            )
         return lines
 
     # -- running ------------------------------------------------------------------------
@@ -307,78 +379,11 @@ class House:
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         self._tasks.append(asyncio.create_task(work))
 
-    def _on_frame(self, frame: AnyFrame) -> None:
-        event = to_event(frame, self.clock())
-        if event is not None and self._phone_news.is_news(event):
-            if isinstance(event, ev.ContactChose):
-                self._last_word.heard(event)
-            self.inbox.put(event)
-
-    async def _on_connected(self) -> None:
-        for change in await list_endpoints(self.ari, self.clock()):
-            if self._phone_news.is_news(change):
-                self.inbox.put(change)
-        channels = await self._list_living(is_sure=True)
-        await self._last_word.tell_choices()
-        self.inbox.put(ev.PbxConnected(at=self.clock(), channels=channels))
-
-    async def _list_living(self, *, is_sure: bool) -> tuple[ev.LiveChannel, ...]:
-        """What lives. The floor is told before that who answered unheard and is gone: their sound was there before the
-        question, and their channel is not in the list. *is_sure*: no event can be on its way. Raises PbxError.
-        """
-        answered = await self._recordings.answered(self.floor.unheard(is_sure=is_sure))
-        channels = await list_live(self.ari)
-        living = {one.channel for one in channels}
-        for attempt, answered_at in answered.items():
-            if ChannelId(attempt) not in living:
-                self.inbox.put(ev.AnswerFound(at=self.clock(), attempt=attempt, answered_at=answered_at))
-        return channels
-
-    async def _keep_looking(self) -> None:
-        """List what lives, again and again; it costs two requests, whoever lives."""
-        while True:
-            await asyncio.sleep(LIST_AGAIN_S if self.floor.has_doubts else LIST_S)
-            if not self.ari.is_connected:
-                continue
-            asked_at = self.clock()
-            try:
-                channels = await self._list_living(is_sure=False)
-            except PbxError as error:
-                log.warning(
-                    "Asterisk does not list what lives", extra={"action": "list", "error": str(error)}
-                )
-                continue
-            self.inbox.put(ev.PbxListed(at=self.clock(), asked_at=asked_at, channels=channels))
-
-    async def _on_disconnected(self) -> None:
-        self.inbox.put(ev.PbxDisconnected(at=self.clock()))
-
     def _on_due(self, event: ev.DeadlinePassed) -> None:
         self.inbox.put(event)
 
     async def _rearm(self) -> None:
-        """Arm every deadline again: those on the floor, and those of the leads that wait."""
-        await self.timers.apply(self.floor.deadlines())
-        at = self.clock()
-        for campaign in [desk.campaign.id for desk in self.floor.desks.values() if desk.is_running]:
-            after = None
-            while True:
-                page, after = await self.journal.waiting_leads(campaign, at, after)
-                await self.timers.apply(
-                    [
-                        SetTimer(kind="lead", subject=str(lead), due=due, campaign=campaign)
-                        for lead, due in page
-                    ]
-                )
-                if after is None:
-                    break
-
-    async def _events_flow(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CONNECT_S):
-                while not self.ari.is_connected:
-                    await asyncio.sleep(0.02)
-        await self._decided()
+        await rearm(self.timers, self.floor, self.journal, self.clock())
 
     async def _decided(self) -> None:
         """Wait until everything that is in the inbox now was acted upon. Raises what a part raised."""
@@ -389,41 +394,11 @@ class House:
                     task.result()
             await asyncio.sleep(0.01)
 
-    async def _last_words(self) -> None:
-        """Whoever answered and waits for an operator is not left in silence when we go."""
-        waiting = [call.attempt for call in self.floor.calls.values() if call.state is CallState.ANSWERED]
-        for attempt in waiting:
-            command = SendToLastWord(attempt=attempt)
-            for one in to_request(command, trunks={}, recordings=self.home, at=self.clock()):
-                with contextlib.suppress(PbxError, TimeoutError):
-                    async with asyncio.timeout(LAST_WORDS_S):
-                        await self.ari.request(one.method, one.path, json=one.json, repeatable=True)
-
     async def _stop(self, failure: BaseException | None) -> None:
         if self._tasks:
-            await self._last_words()
+            await self.asterisks.last_words(self.floor.calls.values(), self.clock())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self._stack.__aexit__(type(failure) if failure else None, failure, None)
-
-
-async def _keep_up(server: EmbeddedAsterisk | EmbeddedRedis) -> None:
-    """Start *server* again whenever it ends by itself, for as long as it takes.
-
-    That it is away is told by the parts that need it; whatever does not need it goes on.
-    """
-    name = type(server).__name__.removeprefix("Embedded")
-    pause_s = RESTART_S
-    while True:
-        if server.pid is not None:
-            await server.wait()
-            pause_s = RESTART_S
-        log.error("%s ended by itself and is started again.", name, extra={"action": "restart"})
-        await asyncio.sleep(pause_s)
-        pause_s = min(RESTART_S_MAX, pause_s * 2)
-        try:
-            await server.start()
-        except (EmbeddedError, OSError) as error:
-            log.error("%s does not start.", name, extra={"action": "restart", "error": str(error)})

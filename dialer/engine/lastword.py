@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from dialer.core import events as ev
 from dialer.core.ids import AttemptId
-from dialer.core.values import Campaign
-from dialer.engine.choices import Choices
+from dialer.core.values import Campaign, Centre, Trunk
+from dialer.engine.choices import Choices, Note
 from dialer.engine.identity import Clock
+from dialer.pbx import ournumbers
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.prompts import Prompts
 from dialer.pbx.render import CHOICES_FOLDER
@@ -30,10 +31,16 @@ CHOICES_S = 2.0
 """The box of choices is looked through so often."""
 CHOICES_AGAIN_S = 10.0
 """A choice that was told and is still in the box is told again after this time."""
+SETTLED_S = 5.0
+"""A call that the engine is told of is in the journal by then."""
 
 
 class LastWordDesk:
     """Of the home folder *home*; made before the journal is asked anything. Raises OSError."""
+
+    introduce: Callable[[Note, float], Awaitable[ev.CallMissed | None]] | None = None
+    """Who called us, by a note of a call that the journal does not know, at an instant; None: no campaign takes calls
+    to that number. Set by the house."""
 
     def __init__(self, home: Path, *, journal: Journal, inbox: Inbox[ev.Event], clock: Clock) -> None:
         self.choices = Choices(home / SHARED_FOLDER / CHOICES_FOLDER)
@@ -53,13 +60,32 @@ class LastWordDesk:
         self._errands.add(task := asyncio.create_task(self._make(self.prompts.make_times, campaigns)))
         task.add_done_callback(self._errands.discard)
 
+    async def lay_out_numbers(
+        self,
+        campaigns: Sequence[Campaign],
+        trunks: Sequence[Trunk],
+        centre: Centre,
+        access: Sequence[str] = (),
+    ) -> None:
+        """The dialplan learns which number is which campaign's, and which (*access*) operators ring. What cannot be as it is written is a warning in the log."""
+        by_id = {trunk.id: trunk for trunk in trunks}
+        try:
+            cautions = await asyncio.to_thread(
+                ournumbers.lay_out, self.prompts.ivr, campaigns, by_id, centre, access
+            )
+        except OSError as error:
+            cautions = [f"Our numbers cannot be laid out, and calls to them would be refused: {error}"]
+        for caution in cautions:
+            log.warning("%s.", caution, extra={"action": "numbers"})
+
     def heard(self, event: ev.ContactChose) -> None:
         """Asterisk told of a choice, which goes to the floor now."""
         self.choices.tell(event)
 
-    async def tell_choices(self, again_s: float = -1.0) -> None:
+    async def tell_choices(self, again_s: float = -1.0, settled_s: float = 0.0) -> None:
         """Tell the floor what people chose while nobody listened, and what was told more than *again_s* seconds ago and
-        is still in the box."""
+        is still in the box. A call to us that the journal does not know is told when its note is *settled_s* old: a younger one
+        may be on its way there."""
         try:
             notes = self.choices.untold(await asyncio.to_thread(self.choices.read), again_s)
             if not notes:
@@ -68,14 +94,33 @@ class LastWordDesk:
         except (OSError, StoreError) as error:
             log.error("The choices of people cannot be read", extra={"action": "choice", "error": str(error)})
             return
-        for event in self.choices.events(notes, {call.attempt: call for call in calls}, self._clock()):
+        known = {call.attempt: call for call in calls}
+        strangers = [note for note in notes if note.is_inbound and note.attempt not in known]
+        told = [note for note in notes if note not in strangers]
+        for event in await asyncio.to_thread(self.choices.events, told, known, self._clock()):
             self._inbox.put(event)
+        for note in strangers:
+            if self._clock() - note.at >= settled_s:
+                await self._introduce(note)
+
+    async def _introduce(self, note: Note) -> None:
+        try:
+            event = await self.introduce(note, self._clock()) if self.introduce is not None else None
+        except StoreError as error:
+            log.error("A call to us cannot be written down", extra={"action": "choice", "error": str(error)})
+            return
+        if event is None:
+            why = f"no campaign takes calls to {note.did}"
+            await asyncio.to_thread(self.choices.refuse, f"{note.attempt}.json", why)
+            return
+        self.choices.tell(event)
+        self._inbox.put(event)
 
     async def keep_telling(self) -> None:
         """For ever."""
         while True:
             await asyncio.sleep(CHOICES_S)
-            await self.tell_choices(CHOICES_AGAIN_S)
+            await self.tell_choices(CHOICES_AGAIN_S, SETTLED_S)
 
     async def aclose(self) -> None:
         """Nothing more is spoken."""

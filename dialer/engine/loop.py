@@ -22,13 +22,23 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from dialer.core import events as ev
-from dialer.core.commands import AnyCommand, FetchLeads, ForgetChoice, Originate, RingAgent, SaveCall
+from dialer.core.commands import (
+    AnyCommand,
+    DialThird,
+    FetchLeads,
+    ForgetChoice,
+    Originate,
+    RingAgent,
+    SaveCall,
+)
 from dialer.core.floor import Floor
-from dialer.core.ids import AttemptId
-from dialer.core.placing import parts
+from dialer.core.ids import CampaignId
 from dialer.core.values import CallState
+from dialer.engine.decisions import Decision, first_guilty, taken_apart, without_refused
 from dialer.engine.dispatcher import Dispatcher
 from dialer.engine.identity import Clock
+from dialer.engine.logs import about
+from dialer.engine.metrics.counters import Counters
 from dialer.engine.recordings import Recordings
 from dialer.pbx.inbox import Inbox
 from dialer.store.errors import CallForbidden, JournalError, JournalRefused
@@ -48,24 +58,6 @@ meanwhile."""
 BUSY_S = 0.25
 """How long a save waits for another program's lock on the journal: people on the line wait with it.
 An import beside the engine holds the lock for less."""
-
-
-class Decision(msgspec.Struct, frozen=True, eq=False):
-    """An event and what it led to, or one call placed on that occasion (*rest_of*)."""
-
-    event: ev.Event
-    commands: list[AnyCommand]
-    rest_of: AttemptId | None = None
-    """Only what belongs to this call; the event is written with another part."""
-    is_late: bool = False
-    """It was acted upon already, as one that could not be written."""
-    forbidden_by: str = ""
-    """The rule that forbids its calls (:mod:`dialer.store.guard`): they are left out."""
-
-    @property
-    def is_rest(self) -> bool:
-        """Whether the event is written with another part."""
-        return self.rest_of is not None
 
 
 class NotSaved(Exception):
@@ -97,6 +89,8 @@ class Engine:
         """How many times the journal was written."""
         self.on_decided: Callable[[ev.Event, list[AnyCommand]], None] | None = None
         """Called after each decision; for measurements and tests."""
+        self.meter: Counters | None = None
+        """Counts what was decided and is written."""
         self._journal = journal
         self._dispatcher = dispatcher
         self._recordings = recordings
@@ -135,6 +129,8 @@ class Engine:
             if self.floor.must_note(event, commands):
                 decisions.append(Decision(event, commands))
         self.events += len(batch)
+        if self.meter is not None:
+            self.meter.batch(len(batch), self.lag_s)
         for decision, is_saved in await self._save(decisions):
             self._act(decision, is_saved=is_saved)
 
@@ -180,6 +176,12 @@ class Engine:
                         is_ours=True,
                     )
                 )
+            elif isinstance(command, DialThird):
+                self.inbox.put(
+                    ev.ThirdRefused(
+                        at=self._clock(), channel=command.channel, reason="the journal could not be written"
+                    )
+                )
             elif isinstance(command, RingAgent) and decision.forbidden_by:
                 pass  # there will be nobody to talk to
             elif isinstance(command, ForgetChoice):
@@ -192,16 +194,20 @@ class Engine:
 
     def _after_save(self, decision: Decision) -> None:
         event = decision.event
+        if self.meter is not None:
+            self.meter.written(None if decision.is_rest else event, decision.commands)
         if not decision.is_rest:
             self._answer(event, None)
             if isinstance(event, ev.RecordingStored):
                 self._recordings.stored(event)
+        if isinstance(event, ev.CallArrived) and self._is_recorded(event.campaign):
+            self._recordings.ask(event.attempt)  # by the dialplan, before we heard of it
         for command in decision.commands:
             if isinstance(command, Originate) and command.record and not decision.is_late:
                 self._recordings.ask(command.attempt)
             elif isinstance(command, SaveCall) and command.call.state is CallState.ENDED:
                 call = command.call
-                is_over = isinstance(event, ev.ContactHungUp) and call.was_answered
+                is_over = isinstance(event, ev.ContactHungUp | ev.CallMissed) and call.was_answered
                 # What was found ended, with nobody to say why, may have been answered unheard.
                 is_found = isinstance(event, ev.PbxConnected | ev.PbxListed) or (
                     isinstance(event, ev.ContactHungUp) and event.cause is None
@@ -210,6 +216,10 @@ class Engine:
                     self._recordings.finish(call)
                 else:
                     self._recordings.forget(call.attempt)
+
+    def _is_recorded(self, campaign: CampaignId) -> bool:
+        desk = self.floor.desks.get(campaign)
+        return desk is not None and desk.campaign.record
 
     def _answer(self, event: ev.Event, failure: Exception | None) -> None:
         """Tell who gave *event* as an order, if anybody did."""
@@ -267,7 +277,7 @@ class Engine:
                 try:
                     await self._write_together(some)
                 except JournalRefused as refusal:
-                    together = _first_guilty(some, refusal)
+                    together = first_guilty(some, refusal)
                     continue
                 except JournalError as error:
                     return tried, list(left), error
@@ -304,8 +314,8 @@ class Engine:
         try:
             await self._write_together([decision])
         except JournalRefused as refusal:
-            first, *rests = _parts(decision)
-            first = _without_refused(first, refusal)
+            first, *rests = taken_apart(decision)
+            first = without_refused(first, refusal)
             if first is decision:
                 raise
             await self._write_together([first])
@@ -320,11 +330,10 @@ class Engine:
             if not decision.is_rest:
                 notes.append((at, decision.event))
             notes += [(at, command) for command in decision.commands]
-        await self._journal.save(
-            [decision.event for decision in decisions if not decision.is_rest],
-            [command for decision in decisions for command in decision.commands],
-            notes,
-        )
+        events = [decision.event for decision in decisions if not decision.is_rest]
+        commands = [command for decision in decisions for command in decision.commands]
+        with self.meter.saving() if self.meter is not None else contextlib.nullcontext():
+            await self._journal.save(events, commands, notes)
 
     async def _leave_out(self, decision: Decision, refusal: JournalRefused) -> None:
         """Note that *decision* is not done. Raises JournalError: it could not be noted now."""
@@ -341,7 +350,13 @@ class Engine:
         log.log(
             logging.ERROR if is_ours else logging.INFO,
             "The journal refuses a decision" if is_ours else "A person must not be called now",
-            extra={"action": "save", "event": type(decision.event).__name__, "error": str(refusal)},
+            extra={
+                **about(decision.event),
+                **({"attempt": decision.rest_of} if decision.is_rest else {}),
+                "action": "save",
+                "event": type(decision.event).__name__,
+                "error": str(refusal),
+            },
         )
         if not decision.is_rest:
             self._answer(decision.event, NotSaved(str(refusal)))
@@ -356,7 +371,9 @@ class Engine:
         if is_late == self._is_late:
             return []
         self._is_late = is_late
-        log.warning("Events lag" if is_late else "Events have caught up", extra={"lag_s": self.lag_s})
+        log.warning(
+            "Events lag" if is_late else "Events have caught up", extra={"action": "lag", "lag_s": self.lag_s}
+        )
         return [ev.EventsLagged(at=self._clock(), lag_ms=self.lag_s * 1000, is_late=is_late)]
 
     async def _tick(self) -> None:
@@ -369,38 +386,3 @@ class Engine:
                 self._late_until = asyncio.get_running_loop().time() + STOOD_STILL_S
             before = now
             self.inbox.put(ev.Ticked(at=now))
-
-
-def _first_guilty(decisions: Sequence[Decision], refusal: JournalRefused) -> int:
-    """How many of *decisions* come before the first that *refusal* speaks of; 0 if it does not tell."""
-    rules = refusal.rules if isinstance(refusal, CallForbidden) else {}
-    for place, decision in enumerate(decisions):
-        if any(isinstance(one, SaveCall) and one.call.attempt in rules for one in decision.commands):
-            return place
-    return 0
-
-
-def _without_refused(decision: Decision, refusal: JournalRefused) -> Decision:
-    """*decision* without what it says of calls that were refused earlier: the floor will hear of that yet, and what
-    else came of the event is true all the same."""
-    rules = refusal.rules if isinstance(refusal, CallForbidden) else {}
-    unknown = rules.keys() - {one.attempt for one in decision.commands if isinstance(one, Originate)}
-    if not unknown:
-        return decision
-    commands = [
-        one for one in decision.commands if not (isinstance(one, SaveCall) and one.call.attempt in unknown)
-    ]
-    return msgspec.structs.replace(decision, commands=commands)
-
-
-def _parts(decision: Decision) -> list[Decision]:
-    """What the event led to, and each of the calls that are placed on the occasion."""
-    if decision.is_rest:
-        return [decision]
-    first, placed = parts(decision.commands)
-    if not placed:
-        return [decision]
-    rests = [
-        msgspec.structs.replace(decision, commands=rest, rest_of=attempt) for attempt, rest in placed.items()
-    ]
-    return [msgspec.structs.replace(decision, commands=first), *rests]

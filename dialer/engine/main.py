@@ -17,7 +17,7 @@ from dialer.core import events as ev
 from dialer.engine.house import House
 from dialer.engine.logs import set_up
 from dialer.store.documents import BadFile, Mistake
-from dialer.store.files import SYSTEM_FILE, load_system
+from dialer.store.files import SYSTEM_FILE, SystemSettings, load_system
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +35,18 @@ def serve(home: Path) -> None:
         Mistake(
             f"{part}.mode", "is embedded, and `dialer serve` starts no servers", "external, or `dialer up`"
         )
-        for part, mode in (("asterisk", settings.asterisk.mode), ("redis", settings.redis.mode))
+        for part, mode in (
+            *(
+                (f"asterisk.servers.{name}" if name else "asterisk", one.mode)
+                for name, one in settings.servers.items()
+            ),
+            ("redis", settings.redis.mode),
+        )
         if mode == "embedded"
     ]
     if mistakes:
         raise BadFile(home / SYSTEM_FILE, mistakes)
-    asyncio.run(_run(home, settings.log_level))
+    asyncio.run(_run(home, settings))
 
 
 def up(home: Path) -> None:
@@ -48,11 +54,11 @@ def up(home: Path) -> None:
 
     Raises what :class:`House` raises.
     """
-    asyncio.run(_run(home, load_system(home).log_level))
+    asyncio.run(_run(home, load_system(home)))
 
 
-async def _run(home: Path, level: str) -> None:
-    set_up(home / "log", level, to_terminal=True)
+async def _run(home: Path, settings: SystemSettings) -> None:
+    set_up(home / "log", settings.log_level, to_terminal=True, as_json=settings.log_format == "json")
     leave = asyncio.Event()
     now = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -63,15 +69,25 @@ async def _run(home: Path, level: str) -> None:
     loop.add_signal_handler(signal.SIGTERM, on_term)
     loop.add_signal_handler(signal.SIGINT, now.set)
     async with House(home, outlive=True) as house:
-        log.info("The engine is in charge.", extra={"home": str(home), "socket": str(house.settings.socket)})
-        if house.asterisk is not None:
-            log.info("Asterisk is up.", extra={"sip": house.asterisk.sip_port})
+        log.info(
+            "The engine is in charge.",
+            extra={"action": "start", "home": str(home), "socket": str(house.settings.socket)},
+        )
+        for name, line in house.lines.items():
+            if line.asterisk is not None:
+                log.info(
+                    "Asterisk is up.",
+                    extra={"action": "start", "server": name, "sip": line.asterisk.sip_port},
+                )
         await _first(house.wait(), leave.wait(), now.wait())
         if leave.is_set() and not now.is_set():
-            log.info("Leaving: no more calls are placed.", extra={"live_calls": len(house.floor.calls)})
+            log.info(
+                "Leaving: no more calls are placed.",
+                extra={"action": "leave", "live_calls": len(house.floor.calls)},
+            )
             house.inbox.put(ev.Leaving(at=house.clock()))
             await _first(_drained(house), house.wait(), now.wait(), asyncio.sleep(DRAIN_S))
-    log.info("The engine has stopped.")
+    log.info("The engine has stopped.", extra={"action": "stop"})
 
 
 async def _drained(house: House) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Collection
 
 import msgspec
 
@@ -19,7 +20,7 @@ RTP_SPAN = (20000, 29999)
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """The ports of one Asterisk: HTTP is TCP, SIP is UDP and TCP, RTP is a range of UDP ports."""
+    """The ports of one Asterisk: HTTP is TCP, SIP is UDP and TCP, and TLS on the next one; RTP is a range of UDP ports."""
 
     http: int
     sip: int
@@ -32,14 +33,21 @@ class NoFreePort(Exception):
 
 
 def choose_ports(
-    *, http: int = 0, sip: int = 0, rtp: tuple[int, int] | None = None, rtp_count: int = 200
+    *,
+    http: int = 0,
+    sip: int = 0,
+    rtp: tuple[int, int] | None = None,
+    rtp_count: int = 200,
+    rtp_taken: Collection[tuple[int, int]] = (),
 ) -> Ports:
     """Ports for an Asterisk; those that are given are kept, the others (0, None) are chosen.
+
+    *rtp_taken*: ranges of other servers, which may not use them at this moment.
 
     :raises NoFreePort: none is free in the spans that we choose from.
     """
     rng = random.SystemRandom()
-    rtp_first, rtp_last = rtp or _choose_range(rng, rtp_count)
+    rtp_first, rtp_last = rtp or _choose_range(rng, rtp_count, rtp_taken)
     return Ports(
         http=http or _choose(rng, HTTP_SPAN, "HTTP", tcp=True, udp=False),
         sip=sip or _choose(rng, SIP_SPAN, "SIP", tcp=True, udp=True),
@@ -65,14 +73,16 @@ def is_free(port: int, *, tcp: bool = False, udp: bool = False) -> bool:
 
 def _choose(rng: random.Random, span: tuple[int, int], what: str, *, tcp: bool, udp: bool) -> int:
     for port in rng.sample(range(span[0], span[1] + 1), 200):
-        if is_free(port, tcp=tcp, udp=udp):
+        if is_free(port, tcp=tcp, udp=udp) and (not udp or is_free(port + 1, tcp=True)):
             return port
     raise NoFreePort(f"no free port for {what} between {span[0]} and {span[1]}")
 
 
-def _choose_range(rng: random.Random, count: int) -> tuple[int, int]:
+def _choose_range(rng: random.Random, count: int, taken: Collection[tuple[int, int]]) -> tuple[int, int]:
     span = RTP_SPAN[1] - RTP_SPAN[0] + 1
     for first in (RTP_SPAN[0] + 2 * rng.randrange((span - count) // 2) for _ in range(50)):
+        if any(first <= end and begin < first + count for begin, end in taken):
+            continue
         if all(is_free(port, udp=True) for port in range(first, first + count)):
             return first, first + count - 1
     raise NoFreePort(f"no {count} free ports for RTP in a row between {RTP_SPAN[0]} and {RTP_SPAN[1]}")

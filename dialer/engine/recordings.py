@@ -29,6 +29,7 @@ from dialer.core import events as ev
 from dialer.core.ids import AttemptId, is_attempt
 from dialer.core.values import Call
 from dialer.engine.identity import Clock
+from dialer.engine.logs import about_call
 from dialer.pbx.errors import Unsendable
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.wire import recording_path
@@ -127,11 +128,16 @@ class Recordings:
         except (OSError, Unsendable) as error:
             log.warning(
                 "A call's sound cannot be looked for",
-                extra={"action": "record", "attempt": call.attempt, "error": str(error)},
+                extra={"action": "record", **about_call(call), "error": str(error)},
             )
             return None
         # No file tells when it was begun; but when it was written last, and how long it is.
         return raw.st_mtime - raw.st_size / (CHANNELS * SAMPLE_BYTES * RATE_HZ)
+
+    @property
+    def pending(self) -> int:
+        """How many recordings are being made ready, or wait to be tried again."""
+        return len(self._tasks) + len(self._retries)
 
     async def drain(self) -> None:
         """Wait until all that can be done now is done (what the disk refuses is not waited for)."""
@@ -155,7 +161,9 @@ class Recordings:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("A recording failed by a fault of ours", exc_info=task.exception())
+            log.error(
+                "A recording failed by a fault of ours", exc_info=task.exception(), extra={"action": "record"}
+            )
 
     async def _finish(self, call: Call, *, is_due: bool, pause_s: float = 0.0) -> None:
         """Make the recording ready, now or later. *pause_s*: what was waited before this attempt at it."""
@@ -180,7 +188,7 @@ class Recordings:
         if not pause_s:
             log.error(
                 "A recording cannot be made ready; trying again",
-                extra={"action": "record", "attempt": call.attempt, "error": str(error)},
+                extra={"action": "record", **about_call(call), "error": str(error)},
             )
         pause_s = min(max(2 * pause_s, RETRY_S), RETRY_MAX_S)
 
@@ -197,7 +205,7 @@ class Recordings:
         log.log(
             logging.ERROR if spoken_s >= SPOKEN_S else logging.INFO,
             "A recording is missing",
-            extra={"action": "record", "attempt": call.attempt, "reason": reason},
+            extra={"action": "record", **about_call(call), "reason": reason},
         )
         self._inbox.put(ev.RecordingMissing(at=now, attempt=call.attempt, reason=reason))
 

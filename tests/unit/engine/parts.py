@@ -186,6 +186,13 @@ class FakeJournal:
         self.asked: list[tuple[CampaignId, int]] = []
         self.present: tuple[AgentId, ...] = ()
         self.is_partial = False
+        self.bars = ""
+        """The rule that bars every number."""
+
+    async def barred(self, number: str, campaign: CampaignId) -> str:
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.bars
 
     async def fetch_leads(
         self, campaign: Campaign, limit: int, at: float, present: Collection[AgentId] = ()

@@ -161,6 +161,17 @@ async def test_health(house):
         "calls": {"spring": {"dialing": 1}},
         "hopper": {"spring": 0},
         "trunks": {"north": True},
+        "servers": [
+            {
+                "name": "",
+                "is_up": False,
+                "is_lost": False,
+                "calls": 1,
+                "channels_max": 100_000,
+                "operators": 0,
+                "why_not": ["no connection to Asterisk"],
+            }
+        ],
         "why_not": ["no connection to Asterisk"],
         "events": 7,
         "transactions": 3,
@@ -193,7 +204,14 @@ async def test_pacing_says_why_so_many_calls_were_placed(house):
     status, found = await house.ask("GET", "/v1/pacing")
     assert status == 200
     first, later = sorted(found["campaigns"], key=lambda one: one["campaign"] != CAMPAIGN.id)
-    decided = {"at": 124.0, "placed": 2, "limit": "risk", "figures": {"idle": 1.0}, "note": "cautious"}
+    decided = {
+        "at": 124.0,
+        "placed": 2,
+        "limit": "risk",
+        "figures": {"idle": 1.0},
+        "note": "cautious",
+        "server": "",
+    }
     assert first["last"] == decided == first["history"][-1]
     assert (len(first["history"]), first["answered"], first["abandoned"]) == (20, 1, 0)
     assert (first["share_max"], first["bound"][1] > 0.5) == (0.03, True)
@@ -464,3 +482,18 @@ async def test_a_fault_of_ours_is_a_500_and_not_the_end(house, monkeypatch):
         assert answer.status == 500
     assert (await house.ask("GET", "/v1/health"))[0] == 200
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("order", ["disable", "enable", "remove"])
+async def test_a_trunk_is_ordered(house, order):
+    assert await house.post(f"/v1/trunks/north/{order}") == (200, {"trunk": "north", "order": order})
+    assert house.engine.saved == [ev.TrunkOrdered(at=house.engine.saved[0].at, trunk=TRUNK.id, order=order)]
+
+
+async def test_what_cannot_be_ordered_of_a_trunk_is_said(house):
+    status, answer = await house.post("/v1/trunks/north/paint")
+    assert status == 404
+    assert "allowed: disable, enable, remove" in answer["error"]
+    status, answer = await house.post("/v1/trunks/south/disable")
+    assert (status, house.reloads) == (404, 1), "it may be in the store by now"
+    assert not house.engine.saved

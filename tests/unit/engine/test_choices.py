@@ -8,15 +8,17 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from agi import choices as script
 from dialer.core import events as ev
 from dialer.core.commands import SaveCall
+from dialer.core.ids import ONLY, CampaignId, ContactId, LeadId
+from dialer.core.values import Lead
 from dialer.engine import choices as module
-from dialer.engine import house, lastword
+from dialer.engine import house, lastword, serverline
 from dialer.engine.choices import REFUSED, Choices
 from dialer.engine.lastword import LastWordDesk
 from dialer.engine.recordings import Recordings
@@ -188,6 +190,28 @@ def test_the_box_is_for_its_owner_alone(box):
     assert box.folder.stat().st_mode & 0o777 == 0o700
 
 
+# -- calls to us -----------------------------------------------------------------------------------------
+
+LEAD = Lead(id=LeadId(1), campaign=CampaignId("demo"), contact=ContactId(1), phones=())
+CALLED = {"campaign": "demo", "did": "+74951234567", "caller": "89160000001", "trunk": "carrier"}
+
+
+def test_that_somebody_called_is_no_news_where_the_journal_knows_it(box):
+    path = note(box, choice=None, **CALLED)  # type: ignore[arg-type]
+    assert tell(box, call(1)) == []
+    assert not path.exists()
+    path = note(box, choice="voicemail", **CALLED)
+    (event,) = tell(box, call(1))
+    assert event.choice == "voicemail"
+    assert path.exists()
+
+
+def test_no_choice_is_for_callers_only(box, caplog):
+    note(box, choice=None)  # type: ignore[arg-type]
+    assert box.read() == []
+    assert "no choice" in caplog.records[-1].error
+
+
 # -- the engine ------------------------------------------------------------------------------------------
 
 
@@ -207,11 +231,17 @@ async def test_choices_are_told_before_anything_may_be_dialed(rig, monkeypatch):
     async def nothing(*_: Any) -> tuple[()]:
         return ()
 
-    monkeypatch.setattr(house, "list_endpoints", nothing)
-    monkeypatch.setattr(house, "list_live", nothing)
-    rig.ari = None
+    monkeypatch.setattr(serverline, "list_endpoints", nothing)
+    monkeypatch.setattr(serverline, "list_live", nothing)
+    ears = serverline.Ears(
+        inbox=rig.inbox,
+        clock=rig.clock,
+        floor=rig.floor,
+        recordings=rig._recordings,
+        last_word=rig._last_word,
+    )
     note(rig._last_word.choices)
-    await rig._on_connected()
+    await serverline.ServerLine(ONLY, cast("Any", None), ears).on_connected()
     told = await rig.inbox.get_batch(9)
     assert [type(one) for one in told] == [ev.ContactChose, ev.PbxConnected]
     assert (told[0].number, told[0].lead) == (call(1).number, call(1).lead)
@@ -242,3 +272,44 @@ async def test_the_box_is_looked_through_again_and_again(rig, monkeypatch):
 class Broken:
     async def find_calls(self, attempts: Any) -> Any:
         raise JournalError("disk I/O error")
+
+
+async def test_a_call_that_the_journal_does_not_know_is_introduced_when_its_note_has_settled(rig):
+    desk = rig._last_word
+    path = note(desk.choices, B, None, **CALLED)  # type: ignore[arg-type]
+    asked = []
+
+    async def introduce(one: Any, at: float) -> ev.CallMissed:
+        asked.append(one)
+        missed = {
+            "trunk": "carrier",
+            "did": one.did,
+            "number": "+79160000001",
+            "phone": 1,
+            "arrived_at": one.at,
+        }
+        return ev.CallMissed(at=at, attempt=B, campaign="demo", lead=LEAD, **missed)  # type: ignore[arg-type]
+
+    desk.introduce = introduce
+    await desk.tell_choices(settled_s=1e12)
+    assert asked == [], "it may be on its way"
+    await desk.tell_choices()
+    (event,) = await rig.inbox.get_batch(9)
+    assert isinstance(event, ev.CallMissed)
+    assert asked[0].caller == CALLED["caller"]
+    assert path.exists(), "until it is written down"
+    await desk.tell_choices(again_s=60.0)
+    assert len(asked) == 1
+    desk.choices.forget(B)
+    assert not path.exists()
+
+
+async def test_a_call_to_nobodys_number_is_moved_aside(rig, caplog):
+    async def introduce(*_: Any) -> None:
+        return None
+
+    rig._last_word.introduce = introduce
+    note(rig._last_word.choices, B, None, **CALLED)  # type: ignore[arg-type]
+    await rig._last_word.tell_choices()
+    assert (rig._last_word.choices.folder / REFUSED / f"{B}.json").exists()
+    assert "+74951234567" in caplog.records[-1].error

@@ -15,10 +15,12 @@ from dialer.core import events as ev
 from dialer.core.commands import (
     ClearTimer,
     CloseLine,
+    DialThird,
     FetchLeads,
     ForgetChoice,
     HangUp,
     JoinAgent,
+    MoveContact,
     OpenLine,
     Originate,
     RingAgent,
@@ -27,12 +29,22 @@ from dialer.core.commands import (
     SetTimer,
     Tell,
 )
-from dialer.core.ids import AgentId, CampaignId, ChannelId, LeadId, PhoneId, is_attempt, line_bridge
+from dialer.core.ids import (
+    AgentId,
+    AttemptId,
+    CampaignId,
+    ChannelId,
+    LeadId,
+    PhoneId,
+    is_attempt,
+    line_bridge,
+    third_of,
+)
 from dialer.core.values import Lead, LeadPhone
 from dialer.engine import dispatcher as module
 from dialer.engine.dispatcher import Dispatcher
-from dialer.pbx.errors import PbxGarbled, PbxTimeout, PbxUnreachable, refused
-from dialer.store.errors import JournalError
+from dialer.pbx.errors import Conflict, PbxGarbled, PbxTimeout, PbxUnreachable, refused
+from dialer.store.errors import JournalError, StoreError
 from tests.unit.engine.parts import (
     CAMPAIGN,
     TRUNK,
@@ -411,3 +423,113 @@ async def test_a_choice_that_was_written_down_is_cleared_away(rig):
     rig.do(ForgetChoice(attempt=attempt(1)))
     await until(lambda: rig.forgotten == [attempt(1)])
     assert rig.ari.began == []
+
+
+# -- several servers ----------------------------------------------------------------------
+
+
+async def test_an_order_about_a_channel_that_nobody_knows_goes_to_each_server(rig: Rig) -> None:
+    """One has it: that the others refuse is no refusal. None has it: it is gone, and told so once."""
+    north, south = FakeAri(), FakeAri()
+    rig.dispatcher._route = lambda *_: [north, south]
+
+    def missing(method: str, path: str) -> None:
+        raise refused(404, "no such channel")
+
+    north.answer = missing
+    rig.do(HangUp(channel=ChannelId(attempt(1))))
+    await rig.idle()
+    assert len(north.began) == len(south.done) == 1
+    rig.do(Tell(channel=LINE, message="ready"))
+    await rig.idle()
+    assert len(south.done) == 2
+    assert rig.inbox.all == []
+
+
+async def test_a_server_that_hangs_stalls_no_other(rig: Rig) -> None:
+    north, south = FakeAri(), FakeAri()
+    clients = {attempt(1): north, attempt(2): south}
+    rig.dispatcher._route = lambda _, channel: [clients[AttemptId(channel)]]  # type: ignore[list-item]
+    free, north.answer = hang("/channels")
+    for number in (1, 2, 1):
+        rig.do(HangUp(channel=ChannelId(attempt(number))))
+    await until(lambda: south.done)
+    assert north.done == []
+    free.set()
+    await rig.idle()
+    assert len(north.done) == 2
+
+
+async def test_an_originate_to_no_server_comes_back(rig: Rig) -> None:
+    rig.dispatcher._route = lambda *_: []
+    rig.do(*dialing(1))
+    await rig.idle()
+    (told,) = rig.inbox.all
+    assert isinstance(told, ev.OriginateRefused)
+    assert not told.was_sent
+
+
+# -- transfers ------------------------------------------------------------------------------
+
+ATTEMPT = attempt(1)
+THIRD = third_of(ATTEMPT, 1)
+
+
+def third() -> DialThird:
+    return DialThird(
+        channel=THIRD,
+        attempt=ATTEMPT,
+        campaign=CAMPAIGN.id,
+        trunk=TRUNK.id,
+        number="+79161234567",
+        caller_id="",
+        ring_s=30.0,
+    )
+
+
+async def test_a_third_party_is_looked_up_on_the_lists_right_before(rig):
+    rig.do(third())
+    await rig.idle()
+    assert rig.ari.done == ["POST /channels"]
+    rig.journal.bars = "do_not_call"
+    rig.do(third())
+    await rig.idle()
+    assert rig.ari.done == ["POST /channels"]
+    (refused,) = rig.inbox.of(ev.ThirdRefused)
+    assert refused.channel == THIRD
+    assert "do_not_call" in refused.reason
+
+
+async def test_who_cannot_be_looked_up_is_not_called(rig):
+    rig.journal.failures.append(StoreError("locked"))
+    rig.do(third())
+    await rig.idle()
+    assert rig.ari.done == []
+    assert len(rig.inbox.of(ev.ThirdRefused)) == 1
+
+
+async def test_a_bridge_that_is_still_going_is_waited_for(rig):
+    """A line's plain bridge is replaced by one that mixes."""
+    left = 3
+
+    def answer(method: str, path: str) -> None:
+        nonlocal left
+        if method == "POST" and path == f"/bridges/line-{LINE}" and left:
+            left -= 1
+            raise Conflict(409, "it is there")
+
+    rig.ari.answer = answer
+    rig.do(OpenLine(channel=LINE, bridge=line_bridge(LINE), is_mixed=True))
+    await rig.idle()
+    assert rig.ari.done == [
+        f"DELETE /bridges/line-{LINE}",
+        f"POST /bridges/line-{LINE}",
+        f"POST /bridges/line-{LINE}/addChannel",
+    ]
+    assert rig.inbox.of(ev.LineRefused) == []
+
+
+async def test_a_person_who_was_moved_is_told_to_be_there(rig):
+    rig.do(MoveContact(attempt=ATTEMPT, bridge=line_bridge(THIRD)))
+    await rig.idle()
+    assert [one.bridge for one in rig.inbox.of(ev.Connected)] == [line_bridge(THIRD)]

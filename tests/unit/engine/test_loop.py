@@ -27,8 +27,8 @@ from dialer.core.commands import (
     SaveLead,
     SetTimer,
 )
-from dialer.core.ids import AgentId, ChannelId, LeadId, line_bridge
-from dialer.core.values import Agent, AgentState, CallState, Result
+from dialer.core.ids import AgentId, ChannelId, ContactId, LeadId, line_bridge
+from dialer.core.values import Agent, AgentState, CallState, Lead, Result
 from dialer.engine import loop
 from dialer.engine.house import House
 from dialer.engine.loop import Engine, NotSaved
@@ -247,6 +247,16 @@ async def test_the_recordings_learn_what_was_asked_for_when_the_call_was_placed(
     hung_up = ev.ContactHungUp(at=2.0, attempt=attempt(1), cause=16)
     await rig.decide(rig.floor.on(hung_up, SaveCall(call=ended(1))))
     assert rig.shelf.finished == [ended(1)]
+
+
+async def test_a_call_that_came_in_has_a_recording_if_the_campaign_wants_them(rig):
+    """The dialplan began it before we heard of the call."""
+    fields: dict[str, Any] = {"campaign": CAMPAIGN.id, "trunk": CAMPAIGN.trunk, "did": "1", "number": "", "phone": 1}
+    lead = Lead(id=LeadId(1), campaign=CAMPAIGN.id, contact=ContactId(1), phones=())
+    await rig.decide(ev.CallArrived(at=1.0, attempt=attempt(1), lead=lead, **fields))
+    rig.floor.desks[CAMPAIGN.id].campaign = msgspec.structs.replace(CAMPAIGN, record=False)
+    await rig.decide(ev.CallArrived(at=1.0, attempt=attempt(2), lead=lead, **fields))
+    assert rig.shelf.asked == [attempt(1)]
 
 
 async def test_a_call_that_was_not_answered_is_forgotten_and_one_not_placed_not_asked_for(rig):
