@@ -14,7 +14,7 @@ import click
 from dialer import __version__
 from dialer.lab.simulator.options import simulation
 from dialer.office.commandline import FOLDER, HOME_ENV, NAME, Commands, listing, with_home
-from dialer.office.commands import campaigns, dnc, journal, operators, people, reports, trunks
+from dialer.office.commands import campaigns, dnc, journal, operators, people, phones, reports, trunks
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -33,6 +33,7 @@ main.add_command(campaigns.campaign)
 main.add_command(campaigns.why)
 main.add_command(campaigns.callback)
 main.add_command(operators.agent)
+main.add_command(phones.phone)
 main.add_command(reports.report)
 main.add_command(reports.recordings)
 main.add_command(journal.journal)
@@ -117,6 +118,88 @@ def simulate(home: Path, campaign: str, as_format: str, **asked: Any) -> None:
     from dialer.office.tables import show
 
     run(home, campaign, as_format, show, **asked)
+
+
+@main.group()
+def asterisk() -> None:
+    """The configuration of an Asterisk of one's own."""
+
+
+_SERVER = click.option("--server", default="", help="Which of several servers ([asterisk.servers.NAME]).")
+_INTO = click.option(
+    "--into",
+    type=FOLDER,
+    help="The folder of its configuration (/etc/asterisk); else asterisk.config_folder.",
+)
+
+
+def _installation(command: Any) -> Any:
+    """Add the options that name another installation of Asterisk than this machine's."""
+    data = click.option("--data", type=FOLDER, help="Its folder of sounds and documentation.")
+    return click.option("--modules", type=FOLDER, help="Its folder of modules; else this machine's.")(
+        data(command)
+    )
+
+
+@asterisk.command("render", short_help="Write a complete configuration, or only include files.")
+@click.option("--to", type=FOLDER, help="Where; else the folder asterisk of the home folder.")
+@click.option(
+    "--includes", is_flag=True, help="Only what an Asterisk with a configuration of its own includes."
+)
+@_SERVER
+@_installation
+@with_home
+def asterisk_render(home: Path, to: Path | None, includes: bool, server: str, **folders: Any) -> None:
+    """Write the configuration of an Asterisk, and print where: of its asterisk.conf, or of the include files' folder."""
+    from dialer.engine import configuring
+
+    if includes and to is None:
+        raise click.UsageError("--includes: say where, by --to.")
+    if includes:
+        click.echo(configuring.render_includes(home, to, server=server))  # type: ignore[arg-type]
+    else:
+        click.echo(configuring.render(home, to=to, server=server, **folders))  # type: ignore[arg-type]
+
+
+@asterisk.command("diff", short_help="What rendering or installing now would change.")
+@_INTO
+@_SERVER
+@_installation
+@with_home
+@click.pass_context
+def asterisk_diff(ctx: click.Context, /, home: Path, **which: Any) -> None:
+    """What rendering or installing now would change, without passwords. Exit status: 0 nothing, 1 something."""
+    from dialer.engine import configuring
+
+    found = configuring.difference(home, **which)
+    click.echo(found, nl=False)
+    ctx.exit(1 if found else 0)
+
+
+@asterisk.command("install", short_help="Put our include files into an Asterisk or FreePBX that is there.")
+@_INTO
+@_SERVER
+@click.option("--remove", "is_removal", is_flag=True, help="Take out what was put in.")
+@with_home
+def asterisk_install(home: Path, **which: Any) -> None:
+    """Put include files and one marked block in each file that must know of them into an Asterisk's folder.
+
+    Nothing of theirs is overwritten; doing it again brings it up to date.
+    """
+    from dialer.engine import configuring
+
+    click.echo(configuring.install(home, **which))
+
+
+@asterisk.command("check")
+@click.pass_context
+def asterisk_check(ctx: click.Context) -> None:
+    """Find what is misspelt in the dialplan: jumps, variables, contexts. Exit status: 0 nothing, 1 something."""
+    from dialer.pbx.dialplancheck import check_ours
+
+    faults = check_ours()
+    click.echo("\n".join(faults) or "Every jump leads somewhere, every variable and every context is known.")
+    ctx.exit(1 if faults else 0)
 
 
 @main.command(hidden=True)

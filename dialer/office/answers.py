@@ -27,6 +27,7 @@ ORDER = "order"
 
 ATTEMPTS_TABLE = (
     "created_at",
+    "direction",
     "campaign",
     "contact_name",
     "phone_kind",
@@ -53,6 +54,8 @@ CAMPAIGNS_TABLE = (
     "abandoned_share",
     "orders",
     "talk_s_mean",
+    "calls_in",
+    "missed",
 )
 AGENTS_TABLE = (
     "rank",

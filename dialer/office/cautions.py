@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dialer.core.results import DEFAULT_RETRY, operator_results, retry_rule
 from dialer.core.values import AgentState, Campaign, Caps, Centre, Trunk
-from dialer.office import conductcautions
+from dialer.office import conductcautions, inboundcautions
 from dialer.office.checking import HOUR_S, Check
 from dialer.office.layers import Engine
 from dialer.store import moments
@@ -43,12 +43,15 @@ def cautions(
         *_caps(campaign, centre),
         *_calls(campaign),
         *conductcautions.warnings(connection, campaign, home),
+        *inboundcautions.warnings(connection, campaign, centre),
         *_centre(connection, centre),
     ]
 
 
 def _people(campaign: Campaign, found: Check) -> Iterator[str]:
     removed = sum(one.contacts for one in found.never if one.reason == LIST_REMOVED)
+    if not campaign.lists and campaign.inbound.numbers:
+        return  # it takes calls, and calls back
     if not campaign.lists:
         yield "The campaign calls no list: `lists` is empty."
     elif found.contacts == removed:
@@ -78,7 +81,10 @@ def _trunk(campaign: Campaign, trunk: Trunk | None, engine: Engine) -> Iterator[
         yield f"The engine places no calls now: {engine.says}."
     elif not engine.trunks.get(trunk.id, True):
         yield f"The trunk {trunk.id} does not answer now."
-    if not campaign.caller_id and not trunk.caller_id:
+    shown = trunk.caller_id or trunk.caller_ids.numbers or trunk.caller_ids.campaigns.get(campaign.id)
+    if not campaign.caller_id and not shown and trunk.caller_ids.regions:
+        yield f"The trunk {trunk.id} has a number to show for some regions only: elsewhere people see none, or the carrier's."
+    elif not campaign.caller_id and not shown:
         yield "Neither the campaign nor its trunk has a caller_id: people see no number, or the carrier's."
 
 

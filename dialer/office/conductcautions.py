@@ -13,8 +13,8 @@ from pathlib import Path
 
 from dialer.core.conduct import Abandonment, Prompt
 from dialer.core.ids import CampaignId
+from dialer.core.lanes import may_serve
 from dialer.core.pacing.evidence import lottery, percent
-from dialer.core.pacing.progressive import may_serve
 from dialer.core.values import AgentState, Campaign, CampaignState
 from dialer.pbx.prompts import Prompts
 from dialer.pbx.speech import PROGRAM, has_voice

@@ -83,9 +83,20 @@ class CampaignLine(msgspec.Struct, frozen=True, kw_only=True):
     pacing: PacingLine | None = None
 
 
+class ServerLamp(msgspec.Struct, frozen=True, kw_only=True):
+    """How one Asterisk server is; *name*: empty for the only one."""
+
+    name: str
+    is_up: bool
+    is_lost: bool = False
+    calls: int = 0
+    operators: int = 0
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine says of itself (a part of ``GET /v1/health``)."""
 
+    servers: list[ServerLamp] = []
     pbx_connected: bool = False
     lag_ms: float = 0.0
     depth: int = 0
@@ -194,7 +205,14 @@ def _head(board: Board) -> RenderableType:
         first.append(f"not dialing: {'; '.join(reasons)}" if reasons else "dialing", _YES_NO[not reasons])
         second = Text("  ").join(
             [
-                _lamp("Asterisk", health.pbx_connected),
+                *(
+                    [
+                        _lamp(text_of(f"{one.name} {one.calls}"), one.is_up)
+                        for one in health.servers
+                        if one.name
+                    ]
+                    or [_lamp("Asterisk", health.pbx_connected)]
+                ),
                 _lamp("journal", health.journal_ok),
                 _lamp("timers", health.timers_ok),
                 Text(

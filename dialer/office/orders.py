@@ -20,6 +20,7 @@ from dialer.core.values import AgentCard
 from dialer.office import remote
 from dialer.store import files, settings
 from dialer.store.connect import open_reader, open_writer
+from dialer.store.deskphones import load_phone
 from dialer.store.documents import BadFile
 
 Value = TypeVar("Value")
@@ -34,7 +35,8 @@ class HalfDone(Exception):
 
 
 @contextmanager
-def _store(home: Path) -> Iterator[sqlite3.Connection]:
+def store(home: Path) -> Iterator[sqlite3.Connection]:
+    """The journal, to be written, for a moment. Raises StoreError."""
     with closing(open_writer(files.load_system(home).journal, create=False)) as connection:
         yield connection
 
@@ -49,29 +51,18 @@ def list_rows(home: Path, what: Literal["trunks", "campaigns", "agents", "lists"
     return rows
 
 
-def apply_trunks(home: Path, paths: Sequence[Path]) -> str:
-    """Put trunks into force; without *paths* all of the home folder. A sentence for each, and for the engine.
+def apply_campaigns(home: Path, paths: Sequence[Path]) -> str:
+    """Put campaigns into force; without *paths* all of the home folder. Their states stay. A sentence for each, and for the engine.
 
     Raises BadFile (with the mistakes of all files), NothingToApply, StoreError, HalfDone.
     """
-    trunks = _load_each(paths or _files_in(home / "trunks"), files.load_trunk)
-    with _store(home) as connection:
-        said = [
-            f"Trunk {trunk.id}: {_applied(settings.apply_trunk(connection, trunk, time.time()))}."
-            for trunk in trunks
-        ]
-    return "\n".join([*said, _tell(home)])
-
-
-def apply_campaigns(home: Path, paths: Sequence[Path]) -> str:
-    """Put campaigns into force, as :func:`apply_trunks` does trunks. Their states stay."""
-    campaigns = _load_each(paths or _files_in(home / "campaigns"), files.load_campaign)
-    with _store(home) as connection:
+    campaigns = load_each(paths or files_in(home / "campaigns"), files.load_campaign)
+    with store(home) as connection:
         said = [
             f"Campaign {one.id}: {_applied(settings.apply_campaign(connection, one, time.time()))}."
             for one in campaigns
         ]
-    return "\n".join([*said, _tell(home)])
+    return "\n".join([*said, tell(home)])
 
 
 def set_campaign(home: Path, name: str, assignments: Sequence[tuple[str, str]]) -> str:
@@ -79,7 +70,7 @@ def set_campaign(home: Path, name: str, assignments: Sequence[tuple[str, str]]) 
 
     Raises BadFile (a setting that the schema refuses), StoreError, HalfDone.
     """
-    with _store(home) as connection:
+    with store(home) as connection:
         before = settings.load_campaign(connection, name).campaign
         campaign = files.set_all_in_campaign(before, assignments)
         settings.apply_campaign(connection, campaign, time.time())
@@ -94,7 +85,7 @@ def set_campaign(home: Path, name: str, assignments: Sequence[tuple[str, str]]) 
         )
     elif before.hours is None and campaign.hours is not None:
         said.append(f"It has calling hours again: `dialer campaign show {name}` tells which.")
-    return "\n".join([*said, _tell(home)])
+    return "\n".join([*said, tell(home)])
 
 
 def order_campaign(home: Path, name: str, order: Literal["start", "pause", "resume", "stop"]) -> str:
@@ -157,13 +148,17 @@ class AddedAgent(msgspec.Struct, frozen=True, kw_only=True):
     is_secret_new: bool
     secret: str
     said: str
+    is_outside: bool = False
+    """They work from an outside line, which has a PIN and no password."""
 
     def describe(self, *, show_secret: bool = False) -> str:
         """It in sentences; the password only on demand."""
         said = [
             f"Agent {self.card.id}: {_applied(self.is_changed)}, phone {self.card.phone}, {self.card.leg}."
         ]
-        if show_secret:
+        if self.is_outside:
+            said.append(f"It is an outside line: `dialer phone pin {self.card.phone}` makes a PIN for it.")
+        elif show_secret:
             said.append(f"SIP user {self.card.phone}, password {self.secret}")
         else:
             is_new = "is new" if self.is_secret_new else "is as before"
@@ -203,19 +198,27 @@ def add_agent(
         changes["name"] = title
     known = files.load_secrets(home).phone(phone)
     secret = files.new_secret() if new_secret or not known else known
-    with _store(home) as connection:
+    with store(home) as connection:
         cards = {stored.card.id: stored.card for stored in settings.load_agents(connection)}
         before = cards.get(AgentId(name)) or AgentCard(id=AgentId(name), name=name, phone=phone)
         card = msgspec.structs.replace(before, **changes)
         is_changed = settings.add_agent(connection, card)
+        is_outside = load_phone(connection, phone).is_outside
+    if is_outside:
+        secret = known
     if secret != known:
         files.add_secret(home, "phones", phone, secret)
     return AddedAgent(
-        card=card, is_changed=is_changed, is_secret_new=secret != known, secret=secret, said=_tell(home)
+        card=card,
+        is_changed=is_changed,
+        is_secret_new=secret != known,
+        secret=secret,
+        said=tell(home),
+        is_outside=is_outside,
     )
 
 
-def _load_each(paths: Sequence[Path], load: Callable[[Path], Value]) -> list[Value]:
+def load_each(paths: Sequence[Path], load: Callable[[Path], Value]) -> list[Value]:
     """All files as values; the mistakes of all bad ones are told together."""
     values, bad = [], []
     for path in paths:
@@ -238,7 +241,8 @@ class BadFiles(Exception):
         self.errors = tuple(errors)
 
 
-def _files_in(folder: Path) -> list[Path]:
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder. Raises NothingToApply."""
     found = sorted(folder.glob("*.toml"))
     if not found:
         raise NothingToApply(f"There is no file *.toml in {folder}.")
@@ -249,7 +253,8 @@ def _applied(is_changed: bool) -> str:
     return "applied" if is_changed else "unchanged"
 
 
-def _tell(home: Path) -> str:
+def tell(home: Path) -> str:
+    """Have a running engine read everything again; a sentence on what came of it. Raises HalfDone."""
     try:
         is_told = remote.reload(home)
     except remote.EngineError as error:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from dialer.core.destinations import countries_of, longest
 from dialer.core.hours import DAY_S, LONGEST_DAY_S
 from dialer.core.judging import PhoneVerdict, Verdict, counts
 from dialer.core.results import DEFAULT_RETRY, retry_rule
@@ -17,12 +18,14 @@ from dialer.core.values import FOREVER, Campaign, Caps, Centre, Lead, LeadPhone,
 from dialer.office import clocks
 from dialer.store import dnc, facts
 from dialer.store.calendar import Calendar
+from dialer.store.trunks import trunks_of
 
 SENTENCES = {
     "bad_number": "the number was found not to exist",
     "do_not_call": "the number is on the do-not-call list of all campaigns",
     "do_not_call_campaign": "the number is on the campaign's do-not-call list",
     "blocked": "the number begins like, or fits, a do-not-call entry",
+    "destination": "no trunk of the campaign may call numbers that begin so",
     "tried": "the number was tried as often as it may be",
     "tried_contact": "the contact was tried as often as it may be",
     "result": "the number gave one result as often as it may",
@@ -56,6 +59,7 @@ class Reasons:
         self._connection = connection
         self._calendar = calendar
         self._campaign = campaign
+        self._centre = centre
         self._caps = (campaign.caps, centre.caps)
         self._at = at
         self._is_past = is_past
@@ -70,6 +74,8 @@ class Reasons:
                 return self._bad(phone)
             case "do_not_call" | "do_not_call_campaign" | "blocked":
                 return self._barred(phone)
+            case "destination":
+                return self._destination(phone)
             case "tried":
                 return f"{self._tries(phone)} of {self._campaign.attempts} attempts: {_told(phone.tried)}"
             case "result":
@@ -127,6 +133,20 @@ class Reasons:
         return f"entry {entry.number} for {whose} since {self._time(entry.added_at)}" + (
             f" ({known})" if known else ""
         )
+
+    def _destination(self, phone: LeadPhone) -> str:
+        """By which trunk it may not go, and what says so."""
+        countries = countries_of(self._campaign, self._centre)
+        whose = "the campaign" if self._campaign.countries else "the centre"
+        told = []
+        for trunk in trunks_of(self._connection, self._campaign):
+            never, may = longest(trunk.forbidden, phone.number), ", ".join(trunk.destinations)
+            if never is not None:
+                why = f"forbids {never}"
+            else:
+                why = f"may call {may}" if may else f"may call what {whose} does: {', '.join(countries)}"
+            told.append(f"trunk {trunk.id} {why}")
+        return "; ".join(told)
 
     def _result(self, phone: LeadPhone) -> str:
         for name in dict.fromkeys(phone.tried):

@@ -101,6 +101,8 @@ def _key(path: str, part: Mapping[str, Any], root: Mapping[str, Any], default: s
                 f"keys: {names}; values: {documents.allowed_values(inner, root)}",
                 "",
             )
+            if "properties" in inner:
+                yield from _keys(inner, root, f"{path}.NAME.", "")
             return
         yield _row(f"`[{path}]`", described, "a table", "")
         yield from _keys(part, root, f"{path}.", default)

@@ -103,6 +103,11 @@ def order_agent(home: Path, agent: str, order: str, reason: str = "") -> dict[st
     return ask(home, "POST", f"/v1/agents/{quote(agent, safe='')}/{order}", {"reason": reason})
 
 
+def order_trunk(home: Path, trunk: str, order: str) -> bool:
+    """``enable``, ``disable`` or ``remove`` a trunk on the engine; False if none runs. Raises EngineError."""
+    return _if_running(home, f"/v1/trunks/{quote(trunk, safe='')}/{order}")
+
+
 def reload(home: Path) -> bool:
     """Have the engine read trunks, campaigns and agents anew; False if none runs. Raises EngineError."""
     return _if_running(home, "/v1/reload")

@@ -44,7 +44,7 @@ def make_home(home: Path, *, region: str = "RU", language: str = "en", sip_port:
     settings = commented("system", {"region": region, "language": language, "ports": ports})
     documents.parse(settings, "the new obzvon.toml", "system")
     made = [_folder(home)] + [_folder(home / name) for name in FOLDERS]
-    secrets = {"ari": files.new_secret(), "phones": {}, "trunks": {}}
+    secrets = {"ari": files.new_secret(), "ari_monitor": files.new_secret(), "phones": {}, "trunks": {}}
     made += [
         _file(home / files.SYSTEM_FILE, settings),
         _file(home / files.SECRETS_FILE, "# Passwords. Keep the mode 0600.\n" + documents.dump(secrets)),
@@ -76,7 +76,11 @@ def describe(made: list[Made]) -> str:
 
 def trunk_example() -> str:
     """A trunk to change: valid, to a host that does not exist."""
-    return commented("trunk", {"id": "carrier", "host": "sip.example.net"})
+    tables = ("number_rules", "caller_ids", "destinations", "failover", "tls", "inbound")
+    head = commented("trunk", {"id": "carrier", "host": "sip.example.net"}, leave_out=tables)
+    parts = documents.schema("trunk")["properties"]
+    described = {key: "\n".join(_comment(parts[key]["description"])) for key in tables}
+    return head + _TRUNK_TABLES.format(**described)
 
 
 def campaign_example() -> str:
@@ -114,6 +118,48 @@ def message_example() -> str:
     """A campaign without operators."""
     return _MESSAGE
 
+
+def inbound_example() -> str:
+    """A campaign that takes calls."""
+    return _INBOUND
+
+
+_TRUNK_TABLES = """
+{number_rules}
+# [[number_rules]]
+# prefix = "+7"
+# strip = 2
+# add = "8"
+
+{caller_ids}
+# [caller_ids]
+# numbers = ["+74950000001", "+74950000002"]
+#
+# [caller_ids.regions]
+# "+7812" = ["+78120000001"]
+#
+# [caller_ids.campaigns]
+# first = ["+74950000009"]
+
+{destinations}
+# [destinations]
+# allowed = ["+7"]
+# forbidden = ["+7900"]
+
+{failover}
+# [failover]
+# on = [2, 3, 27, 34, 38, 41, 42, 44, 47, 58, 500, 502, 503, 504]
+
+{tls}
+# [tls]
+# verify = true
+# ca = "/etc/obzvon/carrier.pem"
+
+{inbound}
+# [inbound]
+# enabled = true
+# from = ["203.0.113.0/24"]
+"""
 
 _PREDICTIVE = """\
 # A predictive campaign: people are called ahead of operators, so that one is free when a person answers.
@@ -191,6 +237,45 @@ times = 2
 """
 
 
+_INBOUND = """\
+# A campaign that takes calls. docs/inbound.md says what happens to them. The trunk must take calls, too: the table
+# [inbound] of its file. All other settings: first.toml.
+#
+# This file is an example and not applied. Copy it to a name that ends in .toml, change it, then
+#   dialer campaign apply && dialer campaign check reception && dialer campaign start reception
+id = "reception"
+title = "Reception"
+# Who calls us and is not known gets a card in this list. It may hold nobody at first.
+lists = ["callers"]
+# Callbacks go out by this trunk.
+trunk = "carrier"
+
+[last_word]
+# The language of all that is said.
+language = "en"
+
+[inbound]
+# Our numbers, with country code and plus sign, however the carrier writes them.
+numbers = ["+74951234567"]
+greeting = "Thank you for calling Example Limited."
+# Who is known goes to the operator who spoke with them last, else to this one: longest_idle, fewest_calls, round_robin, skill.
+distribution = "longest_idle"
+# Nobody waits longer, nor in a longer queue; then: callback, voicemail, number (with overflow_number), hang_up.
+wait_s = 120
+queue_max = 20
+overflow = "callback"
+# When operators take calls; outside these hours: callback, voicemail, message.
+hours = ["mon-fri 09:00-18:00"]
+zone = "Europe/Moscow"
+outside = "callback"
+outside_message = "Example Limited is here from Monday to Friday, nine to six."
+# Who hung up waiting is called back after so many seconds; "never": not.
+missed_again_s = 60
+# Of the operators at work one of five is kept free for callers, where the campaign calls people, too.
+# reserve_share = 0.2
+"""
+
+
 _RULES = ("retry", "results", "pause_reasons")
 """Tables that replace a whole default, or a part of it: shown as comments."""
 _EXCEPTION = ("[[hours.exceptions]]", 'date = "2026-12-31"', 'hours = "09:00-13:00"', 'kinds = ["work"]')
@@ -257,7 +342,11 @@ def _campaign_examples(folder: Path) -> list[Made]:
     first = _example(folder, "first.toml", campaign_example())
     if not first.is_new:
         return [first]
-    others = {"predictive.toml": predictive_example(), "announcement.toml": message_example()}
+    others = {
+        "predictive.toml": predictive_example(),
+        "announcement.toml": message_example(),
+        "inbound.toml": inbound_example(),
+    }
     return [first, *(_file(folder / f"{name}{EXAMPLE}", text) for name, text in others.items())]
 
 

@@ -28,7 +28,7 @@ from dialer.store.calendar import Calendar
 from dialer.store.facts import LeadState
 from dialer.store.moments import AgentThen, CallThen
 from dialer.store.schema import LIST_REMOVED
-from dialer.store.settings import campaign_at, campaign_now, load_centre, load_trunks
+from dialer.store.settings import campaign_at, campaign_now, lists_of, load_centre, load_trunks
 
 LOOK_AHEAD_MAX = 30
 """So many times it is judged anew, to find the next moment at which the person may be dialed."""
@@ -163,16 +163,18 @@ class _Question:
             [at] = self._db.execute("SELECT enrolled_at FROM leads WHERE id = ?", (number,)).fetchone()
             says = f"the contact came into the campaign at {clocks.clock(at)}"
             return Line(layer="lead", rule="not_in_campaign", says=says, until=at)
-        if name in self._campaign.lists:
+        lists = lists_of(self._campaign)
+        if name in lists:
             says = f"its list {name} is the campaign's, but the contact is not enrolled; a start or an import does that"
         else:
-            says = f"its list {name} is none of the campaign's ({', '.join(self._campaign.lists) or 'it has none'})"
+            says = f"its list {name} is none of the campaign's ({', '.join(lists) or 'it has none'})"
         return Line(layer="lead", rule="not_in_campaign", says=says)
 
     def _lead_line(self, state: LeadState, live: CallThen | None) -> Line:
         since = clocks.clock(state.since)
         if live is not None:
-            says = f"attempt {live.attempt} to {live.number} since {clocks.clock(live.created_at)}"
+            way = "to" if live.direction == "out" else "(they called us) from"
+            says = f"attempt {live.attempt} {way} {live.number} since {clocks.clock(live.created_at)}"
             return Line(layer="lead", rule="being_dialed", says=says, number=live.number, until=live.ended_at)
         if state.finished == LIST_REMOVED:
             says = f"its list was taken out of the campaign at {since}"
@@ -230,7 +232,10 @@ class _Question:
             if not rule and one.phone.number in live:
                 call = live[one.phone.number]
                 rule, until = "number_live", call.ended_at
-                says = f"campaign {call.campaign} calls the number since {clocks.clock(call.created_at)}"
+                who = f"campaign {call.campaign} calls the number"
+                if call.direction == "in":
+                    who = f"the number calls campaign {call.campaign}"
+                says = f"{who} since {clocks.clock(call.created_at)}"
             if is_open and rule and verdict.phone is not None and one.phone.id != verdict.phone.id:
                 says, rule = f"{SENTENCES.get(rule, rule)}: {says}", ""
             yield Line(
@@ -288,7 +293,7 @@ class _Question:
     def _room_lines(self, calls: Sequence[CallThen]) -> Iterator[Line]:
         assert self._campaign is not None
         campaign = self._campaign
-        own = sum(call.campaign == self._id for call in calls)
+        own = sum(call.campaign == self._id and call.direction == "out" for call in calls)
         if own >= campaign.lines_max:
             yield Line(
                 layer="lines", rule="lines_full", says=f"{own} calls at once of {campaign.lines_max} allowed"
@@ -348,12 +353,24 @@ class _Question:
         if number is None or self._when == "later":
             return None
         found = self._db.execute(
-            "SELECT attempt, number, created_at, ended_at, result, operator_result, agent FROM attempts"
+            "SELECT attempt, direction, number, created_at, ended_at, result, operator_result, agent FROM attempts"
             " WHERE lead = ? AND coalesce(ended_at, 1e12) > ? ORDER BY created_at LIMIT 1",
             (number, self._at),
         )
         row = found.fetchone()
-        return None if row is None else dict(zip((one[0] for one in found.description), row, strict=True))
+        if row is None:
+            return None
+        dialed = dict(zip((one[0] for one in found.description), row, strict=True))
+        return {**dialed, "transfers": self._transfers(dialed["attempt"])}
+
+    def _transfers(self, attempt: str) -> list[dict[str, Any]]:
+        """What operators did with the conversation beside talking, in their order."""
+        found = self._db.execute(
+            "SELECT kind, agent, target, began_at, state, outcome FROM transfers WHERE attempt = ? ORDER BY place",
+            (attempt,),
+        )
+        names = [one[0] for one in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
 
 
 _OF_CONTACT = frozenset({"tried_contact", "contact_per_day", "contact_per_24h", "no_number_left"})

@@ -80,6 +80,10 @@ def as_row(one: Answer) -> dict[str, Any]:
         key: tables.iso(value) if key.endswith("_at") and value is not None else value
         for key, value in one.dialed.items()
     }
+    if dialed:
+        dialed["transfers"] = [
+            {**one, "began_at": tables.iso(one["began_at"])} for one in dialed["transfers"]
+        ]
     return {
         "contact": one.contact,
         "name": one.name,
@@ -146,7 +150,20 @@ def _dialed(at: float, dialed: dict[str, Any]) -> str:
     said = f" ({dialed['operator_result']})" if dialed["operator_result"] else ""
     result = f"{dialed['result']}{said}" if dialed["result"] else "not ended yet"
     who = f", operator {dialed['agent']}" if dialed["agent"] else ""
-    return f"{when} {clocks.clock(dialed['created_at'])} on {dialed['number']}: {result}{who}, attempt {dialed['attempt']}."
+    moved = "".join(f" {_transferred(one)}" for one in dialed["transfers"])
+    return (
+        f"{when} {clocks.clock(dialed['created_at'])} on {dialed['number']}: {result}{who},"
+        f" attempt {dialed['attempt']}.{moved}"
+    )
+
+
+_DID = {"hold": "was held by", "blind": "was transferred by", "consult": "was asked about by"}
+
+
+def _transferred(one: dict[str, Any]) -> str:
+    """One hold, transfer or conference, in words."""
+    whom = f", to {one['target']}" if one["target"] else ""
+    return f"{clocks.clock(one['began_at'])}: {_DID[one['kind']]} {one['agent']}{whom} ({one['outcome'] or one['state']})."
 
 
 def _table(one: Answer) -> str:

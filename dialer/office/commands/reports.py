@@ -123,11 +123,12 @@ def recordings() -> None:
     show_default=True,
     help="Another sample of the same recordings.",
 )
+@click.option("--voicemail", is_flag=True, help="Only the messages that callers left.")
 @chosen_attempts
 @listing
 @with_home
-def recordings_list(home: Path, **chosen: Any) -> None:
-    """Recordings, oldest first.
+def recordings_list(home: Path, *, voicemail: bool, **chosen: Any) -> None:
+    """Recordings, oldest first. A message that a caller left stands at the end of the recording of their call.
 
     A sample is spread over the time as the calls are; the same options give the same sample.
     """
@@ -135,7 +136,7 @@ def recordings_list(home: Path, **chosen: Any) -> None:
 
     if chosen["sample"] is not None and chosen["limit"] is not None:
         raise click.UsageError("--sample and --limit cannot be asked for at once.")
-    show_recordings(home, **chosen)
+    show_recordings(home, **chosen, choice="voicemail" if voicemail else None)
 
 
 @recordings.command("path")

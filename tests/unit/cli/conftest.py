@@ -25,7 +25,7 @@ from dialer.core.ids import AgentId, AttemptId, CampaignId, ContactId, LeadId, P
 from dialer.core.pacing.ledger import DayCount, Ledger
 from dialer.core.values import Agent, AgentState, Call, CallState, CampaignState
 from dialer.core.values import Result as How
-from dialer.office import orders
+from dialer.office import orders, trunks
 from dialer.office.setup import make_home
 from dialer.store import contacts, leads
 from dialer.store.connect import open_writer, transaction
@@ -193,7 +193,7 @@ def _counts(answered: list[float]) -> tuple[DayCount, ...]:
 @pytest.fixture
 def busy_home(home: Path) -> Path:
     """A home folder in the middle of a campaign."""
-    orders.apply_trunks(home, [])
+    trunks.apply(home, [])
     orders.apply_campaigns(home, [])
     orders.add_agent(home, "anna", "101", title="Anna [red]")
     orders.add_agent(home, "boris", "102")

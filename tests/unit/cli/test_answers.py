@@ -166,6 +166,15 @@ def test_why_there_is_no_recording(dialer: Dialer, busy_home: Path, number: int,
     assert why in result.stderr
 
 
+def test_messages_that_callers_left(ask: Any, busy_home: Path) -> None:
+    assert ask("recordings", "list", "--voicemail") == []
+    [row] = ask("recordings", "list")
+    with closing(sqlite3.connect(busy_home / "journal.sqlite3")) as journal, journal:
+        journal.execute("UPDATE attempts SET choice = 'voicemail' WHERE attempt = ?", (row["attempt"],))
+    assert ask("recordings", "list", "--voicemail") == [row]
+    assert ask("recordings", "list", "--voicemail", "--sample", "3") == [row]
+
+
 def test_a_recording_said_to_lie_elsewhere_is_not_touched(ask: Any, dialer: Dialer, busy_home: Path) -> None:
     [row] = ask("recordings", "list")
     (busy_home / "outside.wav").touch()

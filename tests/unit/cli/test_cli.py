@@ -169,9 +169,15 @@ def test_faults_of_ours_are_not_hidden(error: Exception) -> None:
 
 def test_apply_and_list(dialer: Dialer, home: Path) -> None:
     assert dialer("campaign", "apply").stderr.endswith("Apply the trunk first.\n")
-    assert dialer("trunk", "apply").stdout == (
+    assert dialer("trunk", "diff").exit_code == 1
+    applied = dialer("trunk", "apply")
+    assert applied.exit_code == 0
+    assert '+host = "sip.example.net"' in applied.stdout
+    assert "+contact = sip:sip.example.net:5060" in applied.stdout
+    assert applied.stdout.endswith(
         "Trunk carrier: applied.\nNo engine runs now; it holds from the next start on.\n"
     )
+    assert dialer("trunk", "diff").stdout == "Nothing would change.\n"
     assert "Trunk carrier: unchanged." in dialer("trunk", "apply").stdout
     assert "Campaign first: applied." in dialer("campaign", "apply").stdout
     [trunk] = json.loads(dialer("trunk", "list", "--format", "json").stdout)
@@ -189,7 +195,7 @@ def test_apply_tells_all_mistakes_of_all_files_and_applies_none(dialer: Dialer, 
         (home / "trunks" / f"{name}.toml").write_text(f'id = "{name}"\nhots = "x"\n')
     result = dialer("trunk", "apply")
     assert result.exit_code == 1
-    assert result.stderr.count("unknown key (did you mean host?)") == 2
+    assert result.stderr.count("unknown key (did you mean hosts?)") == 2
     assert json.loads(dialer("trunk", "list", "--format", "json").stdout) == []
 
 

@@ -18,7 +18,7 @@ from dialer.core.values import AgentCard
 from dialer.lab.simulator import command
 from dialer.lab.simulator.command import Asked
 from dialer.lab.simulator.trial import AS_IT_IS, ONE_LINE, ONE_OPERATOR, RIVALS
-from dialer.office import orders
+from dialer.office import orders, trunks
 from dialer.store import settings
 from dialer.store.connect import open_writer
 from dialer.store.files import load_campaign
@@ -31,7 +31,7 @@ SHORT = ("--hours", "0.15", "--jobs", "1")
 @pytest.fixture
 def journal(home: Path) -> Path:
     """A home folder with everything applied."""
-    orders.apply_trunks(home, ())
+    trunks.apply(home, ())
     orders.apply_campaigns(home, ())
     return home / "journal.sqlite3"
 
@@ -190,7 +190,7 @@ def test_a_campaign_without_operators_is_refused(home, dialer):
     file = next((home / "campaigns").glob("*.toml"))
     campaign = msgspec.structs.replace(load_campaign(file), mode="announcement")
     with closing(open_writer(home / "journal.sqlite3")) as connection:
-        orders.apply_trunks(home, ())
+        trunks.apply(home, ())
         settings.apply_campaign(connection, campaign, 0.0)
     said = dialer("simulate", "first", "--agents", "2")
     assert said.exit_code == 1

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from dialer.office import drawing, panels
-from dialer.office.drawing import AgentLine, Board, CampaignLine, Health
+from dialer.office.drawing import AgentLine, Board, CampaignLine, Health, ServerLamp
 from dialer.office.pacingpanel import PacingLine
 
 AT = 1_767_225_600.0
@@ -144,6 +144,19 @@ def test_why_nothing_is_dialed() -> None:
     assert "✖ trunk north" in text
     assert "south" not in text
     assert "not dialing: Asterisk is not connected" in text
+
+
+def test_each_of_several_servers_has_a_lamp() -> None:
+    servers = [
+        ServerLamp(name="north", is_up=True, calls=12),
+        ServerLamp(name="south", is_up=False, is_lost=True),
+    ]
+    health = Health(pbx_connected=True, journal_ok=True, originating=True, servers=servers)
+    text = drawn(msgspec.structs.replace(board(), health=health))
+    assert "● north 12" in text
+    assert "✖ south 0" in text
+    assert "Asterisk" not in text
+    assert "dialing" in text
 
 
 @pytest.mark.parametrize(("share", "color"), [(0.01, "32"), (0.025, "33"), (0.2, "1;31")])

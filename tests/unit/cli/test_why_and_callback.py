@@ -71,6 +71,17 @@ def test_why_is_told_to_people_and_to_programs(dialer: Dialer, people: Path) -> 
     assert "0 of 3 attempts; called at any time" in text
 
 
+def test_a_number_that_no_trunk_may_call_is_told_by_its_rule(dialer: Dialer, people: Path) -> None:
+    assert dialer("campaign", "set", "first", 'countries=["+44"]').exit_code == 0
+    [answer] = asked(dialer, "2")
+    [number] = [layer for layer in answer["layers"] if layer["layer"] == "number"]
+    assert number["rule"] == "destination"
+    assert "may call what the campaign does: +44" in number["says"], number
+    checked = dialer("campaign", "check", "first")
+    assert "destination" in checked.output, checked.output
+    assert "no trunk" in checked.output, checked.output
+
+
 def test_all_contacts_with_the_number_are_asked(dialer: Dialer, people: Path) -> None:
     assert [answer["contact"] for answer in asked(dialer, "8 (495) 123-45-67")] == [1, 2]
     assert [answer["contact"] for answer in asked(dialer, "+79161234567", "--campaign", "first")] == [1]

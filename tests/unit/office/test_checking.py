@@ -12,6 +12,7 @@ import pytest
 from dialer.core.conduct import Abandonment, Pacing
 from dialer.core.ids import AgentId
 from dialer.core.judging import judge
+from dialer.core.trunk import CallerIds
 from dialer.core.values import AgentState, CallingHours, Campaign, CampaignState, Caps, Centre, Owners, Result
 from dialer.office import conductcautions
 from dialer.office.cautions import cautions
@@ -338,6 +339,20 @@ async def test_the_trunk_and_the_engine(story: Story) -> None:
     assert "The trunk north does not answer now." in warned(story, engine=Engine(trunks={"north": False}))
     away = Engine(rule="no_engine", says="no engine runs")
     assert "The engine places no calls now: no engine runs." in warned(story, engine=away)
+
+
+async def test_which_number_a_trunk_shows(story: Story) -> None:
+    story.person(work(1), zone=MOSCOW)
+    north = settings.load_trunks(story.db)[0]
+    for shown, said in (
+        (CallerIds(numbers=("+74950000001",)), ""),
+        (CallerIds(campaigns={"spring": ("+74950000001",)}), ""),
+        (CallerIds(campaigns={"autumn": ("+74950000001",)}), "Neither the campaign nor its trunk"),
+        (CallerIds(regions={"+7812": ("+78120000001",)}), "a number to show for some regions only"),
+    ):
+        settings.apply_trunk(story.db, msgspec.structs.replace(north, caller_ids=shown), at("08:30"))
+        found = warned(story)
+        assert (said in found) if said else ("caller_id" not in found and "to show" not in found)
 
 
 async def test_rules_of_the_centre_that_are_not_in_force(story: Story) -> None:

@@ -11,9 +11,12 @@ import pytest
 
 from dialer.core import events as ev
 from dialer.core import judging
+from dialer.core.commands import SaveTransfer
 from dialer.core.ids import CampaignId, TrunkId
-from dialer.core.values import AgentState, CampaignState, Caps, Owners, Result
+from dialer.core.transfer_facts import Transfer, TransferState
+from dialer.core.values import AgentState, CallState, CampaignState, Caps, Owners, Result
 from dialer.office.layers import RULES, Engine
+from dialer.office.whyshow import _told, as_row
 from dialer.store import dnc, settings
 from tests.unit.office.story import ANN, SPRING, Story, at, layer
 
@@ -291,6 +294,42 @@ async def test_the_same_number_is_being_called_for_somebody_else(story: Story) -
     assert (answer.rule, answer.next_at) == ("number_live", at("10:05"))
     assert layer(answer, "number").says.startswith("campaign spring calls the number since ")
     assert story.why("10:06", other).rule == ""
+
+
+async def test_what_an_operator_did_with_the_conversation_is_a_part_of_its_story(story: Story) -> None:
+    person = story.person(WORK)
+    call = await story.dial("10:00", person, agent=ANN)
+    moved = Transfer(
+        attempt=call.attempt,
+        place=1,
+        agent=ANN,
+        kind="blind",
+        state=TransferState.OVER,
+        began_at=at("10:02"),
+        target="102",
+        colleague=ANN,
+        outcome="completed",
+    )
+    await story.save("10:03", [], [SaveTransfer(transfer=moved)])
+    during = story.why("10:05", person)
+    assert during.dialed is not None
+    (told,) = during.dialed["transfers"]
+    assert (told["kind"], told["target"], told["outcome"]) == ("blind", "102", "completed")
+    assert "was transferred by ann, to 102 (completed)" in "\n".join(_told(during))
+    assert as_row(during)["dialed"]["transfers"][0]["began_at"].startswith("2026-03-02T")
+
+
+async def test_who_is_on_the_line_to_us_is_not_dialed(story: Story) -> None:
+    one, other = story.person(WORK), story.person(WORK)
+    call = await story.dial(
+        "10:00", one, direction="in", state=CallState.ANSWERED, answered_at=at("10:00"), did="+74950000001"
+    )
+    await story.over("10:05", call, Result.MISSED, due="10:06")
+    own, others = story.why("10:01", one), story.why("10:01", other)
+    assert own.rule == "being_dialed"
+    assert "(they called us) from +7" in layer(own, "lead").says
+    assert others.rule == "number_live"
+    assert layer(others, "number").says.startswith("the number calls campaign spring since ")
 
 
 # -- owners and operators ------------------------------------------------------------------------
