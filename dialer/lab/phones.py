@@ -10,6 +10,7 @@ SIPp ends too.
 2. A *rung* phone is called for each conversation; ``pick_up`` says how it answers.
 3. A line sounds of the phone's own voice (:mod:`dialer.lab.voice`) as long as it is up.
 4. Keys go out as SIP INFO, one at a time.
+5. Hold is a re-INVITE, a transfer a REFER; an attended one names the phone's other call (Replaces).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 from uuid import uuid4
 
 import msgspec
@@ -33,6 +35,7 @@ from dialer.lab.voice import OPERATOR_MARKS_HZ, speak
 _HERE = Path(__file__).parent
 _SAFE = re.compile(r"[A-Za-z0-9_.~+=/-]+\Z")
 _KEYS = re.compile(r"[0-9A-D*#]+\Z")
+_TAG = re.compile(r";tag=([^;,\s>]+)")
 _END = b"\x1b"
 START_S_MAX = 30.0
 """A phone that does not listen by then does not start."""
@@ -72,7 +75,9 @@ class PhoneCall(msgspec.Struct, kw_only=True):
 
     *ended_by*: ``phone`` or ``server``. *number*: dialed, or the caller's. *keys*: those that
     the server took. *status*: the SIP status with which it was refused. *shown*: the number
-    that the display shows since the server last changed it.
+    that the display shows since the server last changed it. *asked*: the headers by which the caller asks
+    the phone to answer by itself. *own_tag*, *their_tag*: of the SIP dialog. *referred*: what the server answered to
+    the last REFER at once, *progress*: and said of it then.
     """
 
     call_id: str
@@ -84,8 +89,14 @@ class PhoneCall(msgspec.Struct, kw_only=True):
     ended_by: str = ""
     status: int | None = None
     shown: str = ""
+    asked: str = ""
     keys: str = ""
     refused_keys: int = 0
+    own_tag: str = ""
+    their_tag: str = ""
+    is_held: bool = False
+    referred: list[int] = msgspec.field(default_factory=list)
+    progress: list[int] = msgspec.field(default_factory=list)
 
     @property
     def is_up(self) -> bool:
@@ -100,12 +111,15 @@ class LabPhone:
     does not answer, LabCallRefused if it refuses, and LabError if there is no line for it.
     """
 
-    def __init__(self, phone: Phone, sipp: Sipp, *, host: str, port: int, expires_s: int) -> None:
+    def __init__(
+        self, phone: Phone, sipp: Sipp, *, host: str, port: int, expires_s: int, server: str = "localhost"
+    ) -> None:
         self.phone = phone
         self.calls: list[PhoneCall] = []
         self.is_registered = False
         self._sipp = sipp
         self._address = (host, port)
+        self._server = server
         self._expires_s = expires_s
         self._changed = asyncio.Condition()
         self._key_lock = asyncio.Lock()
@@ -218,6 +232,46 @@ class LabPhone:
                 if line.ended_at is not None:
                     raise LabError(f"phone {self.phone.extension}: the line ended while keys were pressed")
 
+    async def hold(self, call: PhoneCall | None = None) -> None:
+        """Press the phone's own hold key."""
+        line = self._line(call)
+        async with self._key_lock:
+            await self._order("hold", "", line)
+            await self._until(lambda: line.is_held or line.ended_at, _ANSWER_S_MAX, "answer to the hold")
+
+    async def resume(self, call: PhoneCall | None = None) -> None:
+        """Take the other side back."""
+        line = self._line(call)
+        async with self._key_lock:
+            await self._order("resume", "", line)
+            await self._until(
+                lambda: not line.is_held or line.ended_at, _ANSWER_S_MAX, "answer to the resumption"
+            )
+
+    async def refer(
+        self, to: str, call: PhoneCall | None = None, *, replaces: PhoneCall | None = None
+    ) -> int:
+        """Press the phone's own transfer key: blind, or (*replaces*) to whom the phone's other call is with. What the server answers."""
+        line = self._line(call)
+        target = f"sip:{to}@{self._server}"
+        if replaces is not None:
+            dialog = f"{replaces.call_id};to-tag={replaces.their_tag};from-tag={replaces.own_tag}"
+            target += f"?Replaces={quote(dialog, safe='')}"
+        async with self._key_lock:
+            line.referred.clear()
+            line.progress.clear()
+            await self._order("refer", "", line, f"Refer: <{target}>\r\n")
+            await self._until(
+                lambda: line.referred or line.progress or line.ended_at, _ANSWER_S_MAX, "answer to the REFER"
+            )
+            if not line.referred and not line.progress:
+                raise LabError(f"phone {self.phone.extension}: the line ended while it was transferred")
+            return line.referred[-1] if line.referred else 202  # reports may overtake it
+
+    async def wait_until_told(self, status: int, call: PhoneCall, *, within_s: float) -> None:
+        """Wait until the server has said *status* of a transfer."""
+        await self._until(lambda: status in call.progress, within_s, f"{status} of the transfer")
+
     async def hang_up(self, call: PhoneCall | None = None) -> None:
         """End the conversation."""
         line = self._line(call)
@@ -264,13 +318,14 @@ class LabPhone:
             with contextlib.suppress(LabTimeout, LabCallRefused):
                 await self._register(self._expires_s)
 
-    async def _order(self, order: str, what: str, call: PhoneCall) -> PhoneCall:
+    async def _order(self, order: str, what: str, call: PhoneCall, more: str = "") -> PhoneCall:
         self._sipp.check()
         if self._writer is None:
             raise LabProcessDied(f"phone {self.phone.extension} is switched off")
         if call not in self.calls:
             self.calls.append(call)
-        text = f"Call-ID: {call.call_id}\r\nDo: {order}\r\n" + (f"What: {what}\r\n" if what else "") + "\r\n"
+        text = f"Call-ID: {call.call_id}\r\nDo: {order}\r\n" + (f"What: {what}\r\n" if what else "")
+        text += more + "\r\n"
         self._writer.write(text.encode() + _END)
         await self._writer.drain()
         return call
@@ -321,10 +376,21 @@ class LabPhone:
         match event:
             case "up":
                 call.up_at = now
+                call.own_tag, call.their_tag = [*_TAG.findall(detail), "", ""][:2]
+            case "held":
+                call.is_held = True
+            case "resumed":
+                call.is_held = False
+            case "referred":
+                call.referred.append(int(detail))
+            case "progress":
+                call.progress.append(int(detail))
             case "keyed":
                 call.keys += detail.strip()
             case "shown":
                 call.shown = detail.strip()
+            case "asked":
+                call.asked = detail.strip()
             case "key_refused":
                 call.refused_keys += 1
             case "registered":
@@ -370,7 +436,12 @@ class LabPhones:
                 files={f"operator-{phone.mark_hz}.al": speak(phone.mark_hz)},
             )
             self._phones[phone.extension] = LabPhone(
-                phone, sipp, host=host, port=port + index, expires_s=expires_s
+                phone,
+                sipp,
+                host=host,
+                port=port + index,
+                expires_s=expires_s,
+                server="{}:{}".format(*sip_server),
             )
 
     def __getitem__(self, extension: str) -> LabPhone:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import msgspec
 
 from dialer.core.ids import AttemptId
-from dialer.core.values import ABANDONED_RESULTS, Call, CallState, Result
+from dialer.core.values import ABANDONED_RESULTS, UNPLACED_RESULTS, Call, CallState, Result
 from dialer.lab.simulator.people import Story
 
 
@@ -37,7 +37,7 @@ def check_books(stories: Iterable[Story], calls: Mapping[AttemptId, Call]) -> Bo
         assert call.state is CallState.ENDED, f"never ended: {call}"
         assert call.result is not None, f"no result: {call}"
         if attempt not in lived:
-            assert call.result in (Result.FAILED, Result.LOST), f"nobody was rung for {call}"
+            assert call.result in (Result.FAILED, Result.REROUTED, Result.LOST), f"nobody was rung for {call}"
     for number, ones in by_number.items():
         for before, after in pairwise(ones):
             assert before.ended_at is not None
@@ -59,6 +59,10 @@ def _check(story: Story, call: Call | None) -> None:
     assert call.number == story.number, (story, call)
     assert story.ended_at is not None, f"still on the line: {story}"
     if story.is_unheard:  # then the journal may know less than the person
+        return
+    if call.result in UNPLACED_RESULTS:
+        assert story.rang_at is None, f"was rung, and goes on: {story}"
+        assert story.answered_at is None, f"answered, and goes on: {story}"
         return
     assert call.result in _results(story), (story, call)
     if story.joined_at is not None:

@@ -40,7 +40,7 @@ from dialer.core.pacing.book import Reason, Rule
 from dialer.core.values import AgentState
 from dialer.lab.simulator import breaking
 from dialer.lab.simulator.crowd import Crowd
-from dialer.lab.simulator.invariants import check, check_placed
+from dialer.lab.simulator.invariants import Caps, check, check_placed
 from dialer.lab.simulator.lives import Townsfolk, Worker
 from dialer.lab.simulator.people import Story
 from dialer.lab.simulator.plan import LOST_ONE_OF, Fault, Keeper, Plan
@@ -94,6 +94,7 @@ class Day(Switch):
         self._timers: dict[tuple[str, str], SetTimer] = {}
         self._armed: dict[tuple[str, str], float] = {}
         self._ids = 0
+        self._caps = Caps()
         self._is_down = True
         self._is_journal_ok = True
         self._unsaved: list[tuple[ev.Event, list[AnyCommand]]] = []
@@ -214,6 +215,7 @@ class Day(Switch):
         assert not self.floor.why_not_originating()
         for attempt in attempts:
             check_placed(self.floor, attempt)
+            self._caps.placed(self.floor, attempt, self.at)
 
     def _push(self, when: float, what: Any) -> None:
         """*what* happens then, if the same engine still works."""
@@ -237,7 +239,14 @@ class Day(Switch):
     def _read(self, question: FetchLeads) -> None:
         campaign = self.floor.desks[question.campaign].campaign
         leads, unfinished, is_partial = self.keeper.fetch(campaign, question.limit, self.at, question.present)
-        fresh = tuple(ev.FreshLead(lead=lead, attempt=self._new_id()) for lead in leads)
+        fresh = tuple(
+            ev.FreshLead(
+                lead=lead,
+                attempt=self._new_id(),
+                more=tuple(self._new_id() for _ in range(question.more)),
+            )
+            for lead in leads
+        )
         self._answered(
             ev.LeadsFetched(
                 at=self.at,

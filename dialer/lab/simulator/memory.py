@@ -36,6 +36,7 @@ from dialer.core.judging import judge, outcome, waits_for_owner
 from dialer.core.pacing.ledger import DayCount
 from dialer.core.values import (
     FOREVER,
+    UNPLACED_RESULTS,
     Agent,
     AgentCard,
     Call,
@@ -147,7 +148,7 @@ class Memory:
             self._open.add(call.lead)
         elif before is None or before.state is not CallState.ENDED:
             self._open.discard(call.lead)
-            if call.result is Result.FAILED:  # never placed
+            if call.result in UNPLACED_RESULTS:
                 self._placed_to[call.number].remove(call.created_at)
                 self._placed_of[call.contact].remove(call.created_at)
 
@@ -354,4 +355,4 @@ _SAVERS: dict[type, Callable[[Memory, Any], None]] = {
 
 
 def _counts(call: Call) -> bool:
-    return call.result is not Result.FAILED
+    return call.result not in UNPLACED_RESULTS

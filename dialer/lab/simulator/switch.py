@@ -15,17 +15,24 @@ from dialer.core.commands import (
     AnnounceWait,
     AnyCommand,
     CloseLine,
+    DialThird,
     Dismiss,
     HangUp,
     HoldContact,
     JoinAgent,
+    MoveContact,
+    MoveLine,
     OpenLine,
     Originate,
+    ReportTransfer,
     RingAgent,
+    RingTone,
     SendToLastWord,
+    SendToOverflow,
+    StopTone,
     Tell,
 )
-from dialer.core.ids import AttemptId, BridgeId, ChannelId, is_attempt, line_of
+from dialer.core.ids import AttemptId, BridgeId, ChannelId, is_attempt, is_third, line_of
 
 GONE_S = 1.0
 """A channel that is gone when it is hung up is told so after this time."""
@@ -67,6 +74,8 @@ class Switch:
         """Requests that make a channel are refused."""
         self._emit = emit
         self._answer = answer
+        self._bridges: set[BridgeId] = set()
+        """Of lines."""
         self._live_numbers: dict[str, ChannelId] = {}
 
     # -- what happens on the line: for subclasses ---------------------------------------------
@@ -94,14 +103,20 @@ class Switch:
     def carry_out(self, command: AnyCommand) -> None:
         """Do what the engine asks of Asterisk."""
         match command:
-            case Tell() | AnnounceWait():
+            case Tell() | AnnounceWait() | RingTone() | StopTone() | ReportTransfer():
                 pass
+            case MoveContact(attempt=attempt, bridge=bridge):
+                self._join(attempt, bridge)
+            case MoveLine(channel=channel, bridge=bridge):
+                self._move_line(channel, bridge)
+            case DialThird():
+                self._dial_third(command)
             case Originate():
                 self._originate(command)
             case HangUp():
                 self._hang_up(command)
-            case JoinAgent():
-                self._join(command)
+            case JoinAgent(attempt=attempt, bridge=bridge):
+                self._join(attempt, bridge)
             case RingAgent():
                 self._ring(command)
             case OpenLine():
@@ -114,6 +129,8 @@ class Switch:
                 self._last_word(command)
             case HoldContact():
                 self._hold(command)
+            case SendToOverflow():
+                self._overflow(command)
             case _:
                 raise AssertionError(f"no request to Asterisk: {command}")
 
@@ -136,20 +153,42 @@ class Switch:
             gone = ev.ContactHungUp(at=self.at + GONE_S, attempt=AttemptId(channel))
             self._answer(gone, GONE_S)
 
-    def _join(self, command: JoinAgent) -> None:
-        person = self.channels.get(ChannelId(command.attempt))
-        line = self.channels.get(line_of(command.bridge))
-        if person is not None and person.in_app and line is not None and line.bridge == command.bridge:
-            if person.bridge != command.bridge:
-                person.bridge = command.bridge
-                self.emit(ev.Connected(at=self.at, attempt=command.attempt, bridge=command.bridge))
+    def _join(self, attempt: AttemptId, bridge: BridgeId) -> None:
+        person = self.channels.get(ChannelId(attempt))
+        if person is not None and person.in_app and self._is_bridge(bridge):
+            if person.bridge != bridge:
+                person.bridge = bridge
+                self.emit(ev.Connected(at=self.at, attempt=attempt, bridge=bridge))
                 self.joined(person)
             if not self.is_lying:
                 return
-        refused = ev.JoinRefused(at=self.at, attempt=command.attempt, bridge=command.bridge, reason="404")
+        refused = ev.JoinRefused(at=self.at, attempt=attempt, bridge=bridge, reason="404")
         self._answer(refused, 0.0)
 
+    def _is_bridge(self, bridge: BridgeId) -> bool:
+        """A line's bridge is there as long as the line, wherever that is at the moment."""
+        line = self.channels.get(line_of(bridge))
+        return line is not None and bridge in self._bridges
+
+    def _move_line(self, channel: ChannelId, bridge: BridgeId) -> None:
+        line = self.channels.get(channel)
+        if line is not None and line.in_app and self._is_bridge(bridge):
+            line.bridge = bridge
+            self.emit(ev.LineJoined(at=self.at, channel=channel, bridge=bridge))
+
+    def _dial_third(self, command: DialThird) -> None:
+        if self.is_refusing:
+            self._answer(ev.ThirdRefused(at=self.at, channel=command.channel, reason="500"), 0.0)
+        else:
+            self.channels[command.channel] = Channel(command.channel)
+
     def _last_word(self, command: SendToLastWord) -> None:
+        person = self.channels.get(ChannelId(command.attempt))
+        if person is not None and person.in_app:
+            person.in_app, person.bridge = False, None
+            self.left(person)
+
+    def _overflow(self, command: SendToOverflow) -> None:
         person = self.channels.get(ChannelId(command.attempt))
         if person is not None and person.in_app:
             person.in_app, person.bridge = False, None
@@ -168,9 +207,11 @@ class Switch:
             self._answer(ev.LineRefused(at=self.at, channel=command.channel, reason="404"), 0.0)
         else:
             line.bridge = command.bridge
+            self._bridges.add(command.bridge)
             self.emit(ev.LineJoined(at=self.at, channel=command.channel, bridge=command.bridge))
 
     def _close_line(self, command: CloseLine) -> None:
+        self._bridges.discard(command.bridge)
         for one in list(self.channels.values()):
             if one.bridge == command.bridge:
                 one.bridge = None
@@ -207,8 +248,17 @@ class Switch:
             return
         if is_attempt(channel.id):
             self.emit(ev.ContactAnswered(at=self.at, attempt=AttemptId(channel.id)))
+        elif is_third(channel.id):
+            self.emit(ev.ThirdAnswered(at=self.at, channel=channel.id))
         else:
             self.emit(ev.LegAnswered(at=self.at, channel=channel.id))
+
+    def calls_us(self, channel: ChannelId) -> Channel:
+        """A person calls us; with no engine there, the dialplan has them. Who they are is not told here."""
+        made = Channel(channel)
+        made.is_up, made.in_app = True, self.is_heard
+        self.channels[channel] = made
+        return made
 
     def dials(self, phone: str, code: str, channel: ChannelId) -> Channel | None:
         """An operator dials a code; with no engine there, a tone says so (None)."""
@@ -265,7 +315,9 @@ def chain_of(command: Any) -> str:
     match command:
         case Originate(attempt=attempt) | JoinAgent(attempt=attempt) | SendToLastWord(attempt=attempt):
             return attempt
-        case HoldContact(attempt=attempt) | AnnounceWait(attempt=attempt):
+        case MoveContact(attempt=attempt):
+            return attempt
+        case HoldContact(attempt=attempt) | AnnounceWait(attempt=attempt) | SendToOverflow(attempt=attempt):
             return attempt
         case CloseLine(bridge=bridge):
             return line_of(bridge)

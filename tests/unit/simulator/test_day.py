@@ -7,7 +7,7 @@ import random
 import msgspec
 import pytest
 
-from dialer.core.ids import AttemptId
+from dialer.core.ids import AttemptId, TrunkId
 from dialer.core.pacing import progressive
 from dialer.core.values import CallState, CampaignState, Result
 from dialer.lab.simulator.books import check_books
@@ -36,6 +36,34 @@ def test_a_day_of_faults_keeps_every_promise_after_every_event(seed):
     books = check_books(day.stories, day.calls)
     assert day.started > 1
     assert books.results[Result.TALKED] > 10
+
+
+def test_a_day_of_several_carriers_that_fail_keeps_every_cap_and_counts_every_person_once():
+    made = plan(3, agents=6, hours=0.2, faults=faults(3, 720.0), check_s=0)
+    (first,) = made.trunks
+    more = [
+        msgspec.structs.replace(
+            first, id=TrunkId(name), channels_max=3, calls_per_second_max=2.0, priority=place
+        )
+        for place, name in enumerate(("second", "third"), 101)
+    ]
+    campaigns = [
+        msgspec.structs.replace(one, trunks=(TrunkId("second"), TrunkId("third"))) for one in made.campaigns
+    ]
+    trunks = (msgspec.structs.replace(first, channels_max=5, calls_per_second_max=3.0), *more)
+    habits = msgspec.structs.replace(made.habits, congestion=0.3)
+    day = simulate(msgspec.structs.replace(made, trunks=trunks, campaigns=tuple(campaigns), habits=habits))
+    books = check_books(day.stories, day.calls)
+    assert books.results[Result.REROUTED] > 5
+    assert {call.trunk for call in day.calls.values()} == {one.id for one in trunks}
+    for call in day.calls.values():
+        if call.after is not None:
+            before = day.calls[call.after]
+            assert (before.result, before.number, before.ordinal) == (
+                Result.REROUTED,
+                call.number,
+                call.ordinal,
+            )
 
 
 @pytest.fixture(scope="module")
