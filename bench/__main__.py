@@ -17,6 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from bench import apply as bench_apply
 from bench import machine, measures, pacing_measures
 from bench.live.__main__ import main as live
 from bench.measures import Measure, Runs, Settings
@@ -26,7 +27,21 @@ from dialer.engine.ports import NoFreePort
 from dialer.engine.process import EmbeddedError
 from dialer.lab.errors import LabError
 
-NAMES = ("capacity", "latency", "cost", "import", "takeover", "hopper", "day", "memory", "decide", "pacing")
+NAMES = (
+    "capacity",
+    "latency",
+    "cost",
+    "import",
+    "takeover",
+    "hopper",
+    "day",
+    "memory",
+    "decide",
+    "apply",
+    "failover",
+    "servers",
+    "pacing",
+)
 LONG = ("pacing",)
 """Only if asked for by name."""
 LIMIT_S = 900.0
@@ -185,6 +200,12 @@ async def _bench(names: tuple[str, ...], settings: Settings, folder: Path) -> di
             found.append(await measures.day(_say, settings.rounds))
         if "decide" in names:
             found.append(await pacing_measures.decide(_say))
+        if "apply" in names:
+            found.append(await bench_apply.apply(folder, _say))
+        if "failover" in names:
+            found.append(await measures.failover(folder, _say))
+        if "servers" in names:
+            found.append(await measures.servers(folder, _say))
         if "pacing" in names:
             found.append(await pacing_measures.pacing(_say, settings))
     facts["load_after"] = machine.load()

@@ -12,8 +12,10 @@ from typing import Any
 import msgspec
 
 from bench import day as bench_day
+from bench import failover as bench_failover
 from bench import hopper as bench_hopper
 from bench import imports
+from bench import servers as bench_servers
 from bench.halves import FAILED_MAX, Outcome
 from bench.takeover import TakeoverWorld
 from bench.world import World
@@ -313,6 +315,70 @@ async def takeover(
                 "live afterwards": one.live[1],
             }
             for number, one in enumerate(found, 1)
+        ],
+    )
+
+
+async def failover(folder: Path, say: Callable[[str], None]) -> Measure:
+    """What the death of the carrier that has all calls costs."""
+    found = []
+    for how in ("503", "silent"):
+        say(f"two carriers; one of them dies ({how})")
+        found.append(await bench_failover.measure(folder / f"f-{how}", how))
+    return Measure(
+        name="failover",
+        title=f"A carrier dies at about {bench_failover.CALLS_PER_S:g} calls a second (OPTIONS every {bench_failover.OPTIONS_S} s)",
+        goal="no call that never rang is lost, nobody is rung twice",
+        value=float(sum(one.lost for one in found)),
+        unit="calls lost",
+        is_met=not any(one.lost or one.twice for one in found),
+        rows=[
+            {
+                "who": one.how,
+                "calls/s": one.calls_per_s,
+                "went on": one.rerouted,
+                "went on after s, median": one.went_on_s[0],
+                "at most": one.went_on_s[1],
+                "first ring after s": one.first_s,
+                "lost": one.lost,
+                "rung twice": one.twice,
+                "rang as it died": one.ringing,
+                "talked as it died": one.cut,
+            }
+            for one in found
+        ],
+    )
+
+
+async def servers(folder: Path, say: Callable[[str], None]) -> Measure:
+    """Whether caps hold with two servers, and what the death of one costs."""
+    say("two servers under load; one of them dies")
+    held, death = await bench_servers.measure(folder / "servers")
+    over = sum(one.most > one.allowed for one in held)
+    return Measure(
+        name="servers",
+        title="Two Asterisks under one engine, with more people than their caps let be called",
+        goal="no cap is passed by one call, every call of a dead server is closed, the other goes on",
+        value=float(over),
+        unit="caps passed",
+        is_met=not over and not death.open and not death.cut and not death.twice,
+        rows=[
+            {
+                "whose": one.whose,
+                "calls": one.what,
+                "allowed": one.allowed,
+                "most": one.most,
+                "used": one.used,
+            }
+            for one in held
+        ],
+        notes=[
+            (
+                f"One server was killed with {death.calls} calls: the last was closed after {death.closed_s:g} s,"
+                f" and it placed calls again after {death.back_s:g} s. The other placed {death.others_per_s:g} a second meanwhile"
+                f" (before: {death.others_before_per_s:g}), and none of its calls was cut."
+            ),
+            "A rate may be passed for a moment by what was not used of it in the last quarter of a second.",
         ],
     )
 

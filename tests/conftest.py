@@ -144,6 +144,7 @@ def asterisk_home(
             TrunkLine(trunk=Trunk(id="lab", host="127.0.0.1", port=trunk_port, options_interval_s=0))  # type: ignore[arg-type]
         ],
         phones=[PhoneLine(extension=extension, secret=phone_secret) for extension in PHONES],
+        verbose_log=bool(os.environ.get("OBZVON_VERBOSE")),
     )
     loop_thread.run(server.start())
     yield LiveAsterisk(server, loop_thread, trunk_port, phone_secret)

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from dialer.core import adoption
-from dialer.engine import house
-from dialer.engine.house import House
+from dialer.engine import serverline
+from dialer.engine.serverline import ServerLine
 from dialer.lab.voice import RATE_HZ, Heard, hear, hear_recording
 from dialer.pbx.frames import AnyFrame, ChannelDestroyed
 from tests.e2e.test_crash import centre
@@ -202,17 +202,17 @@ async def test_who_is_not_even_held_when_the_engine_dies_hears_a_tone_and_then_t
 async def test_an_end_that_was_lost_on_an_open_socket_is_found(tmp_path, asterisk_install, monkeypatch):
     """The person's BYE is told to nobody; the operator does not stay in the call."""
     swallowed: list[str] = []
-    handle = House._on_frame
+    handle = ServerLine.on_frame
 
-    def deaf(self: House, frame: AnyFrame) -> None:
+    def deaf(self: ServerLine, frame: AnyFrame) -> None:
         if isinstance(frame, ChannelDestroyed) and frame.channel.id.startswith("a"):
             swallowed.append(frame.channel.id)
         else:
             handle(self, frame)
 
-    monkeypatch.setattr(House, "_on_frame", deaf)
-    monkeypatch.setattr(house, "LIST_S", 0.5)
-    monkeypatch.setattr(house, "LIST_AGAIN_S", 0.5)
+    monkeypatch.setattr(ServerLine, "on_frame", deaf)
+    monkeypatch.setattr(serverline, "LIST_S", 0.5)
+    monkeypatch.setattr(serverline, "LIST_AGAIN_S", 0.5)
     monkeypatch.setattr(adoption, "DOUBT_S", 0.4)
     talks = does("talks", talk_ms=1500)
     async with World(

@@ -194,6 +194,7 @@ class World:
         system: str = "",
         with_ports: bool = True,
         spans: Spans = Spans(),  # noqa: B008 - frozen
+        more_trunks: Sequence[Trunk] = (),
     ) -> None:
         self.folder = folder
         self.home = folder / "h"
@@ -211,6 +212,7 @@ class World:
         )
         self.phones: LabPhones
         self.house: House
+        self.more_trunks = more_trunks
         self._parts = parts
         self._system = system
         self._with_ports = with_ports
@@ -270,7 +272,8 @@ class World:
         connection = open_writer(self.home / "journal.sqlite3")
         try:
             now = time.time()
-            settings.apply_trunk(connection, self.trunk, now)
+            for trunk in (self.trunk, *self.more_trunks):
+                settings.apply_trunk(connection, trunk, now)
             for one, people in self.work:
                 settings.apply_campaign(connection, one, now)
                 with transaction(connection):

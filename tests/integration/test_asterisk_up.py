@@ -27,7 +27,10 @@ from dialer.engine.embedded import (
     Ports,
     choose_ports,
 )
+from dialer.lab.errors import LabCallRefused
+from dialer.lab.phones import LabPhones, Phone
 from dialer.pbx.render import PhoneLine, TrunkLine
+from tests.e2e.world import MEDIA_PORTS, SIP_PORTS, free_ports
 
 pytestmark = pytest.mark.asterisk
 
@@ -207,3 +210,28 @@ def test_when_the_engine_is_killed(asterisk_install, short_tmp, loop_thread, fat
         owner.stdout.close()
         for pid in filter(is_running, pids):
             os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_phone_that_is_elsewhere_than_it_may_be_is_refused(asterisk_home, tmp_path):
+    """With the right password: it is the network that is wrong."""
+    before = asterisk_home.server._trunks, asterisk_home.server._phones
+    secret = "right-password-of-both"
+    here = PhoneLine(extension="181", secret=secret, allowed_from=("127.0.0.0/8",))
+    elsewhere = PhoneLine(extension="182", secret=secret, allowed_from=("192.0.2.0/24",))
+    asterisk_home.apply_lines([], [here, elsewhere])
+    phones = LabPhones(
+        tmp_path,
+        sip_server=("127.0.0.1", asterisk_home.sip_port),
+        phones=[Phone(extension=one.extension, secret=secret) for one in (here, elsewhere)],
+        port=free_ports(2, SIP_PORTS),
+        media_port=free_ports(8, MEDIA_PORTS, tcp=False, even=True),
+    )
+    try:
+        await phones.start(register=False)
+        await phones["181"].register()
+        assert phones["181"].is_registered
+        with pytest.raises(LabCallRefused):
+            await phones["182"].register()
+    finally:
+        await phones.stop()
+        asterisk_home.apply_lines(*before)

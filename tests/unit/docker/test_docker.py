@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from dialer.store.files import load_system
 
 ROOT = Path(__file__).resolve().parents[3]
+DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(ROOT.glob("docker/*/Dockerfile"))
-COMPOSE = (ROOT / "docker" / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+HOME = "/var/lib/obzvon"
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
@@ -46,32 +51,111 @@ def test_no_container_runs_as_root(path):
     assert users[-1] == "10001:10001"
 
 
-def test_compose_is_as_the_settings_say(tmp_path):
-    settings_file = ROOT / "docker" / "obzvon.toml"
-    (tmp_path / "obzvon.toml").write_text(settings_file.read_text())
-    settings = load_system(tmp_path)
-    assert settings.asterisk.mode == settings.redis.mode == "external"
-    assert settings.asterisk.url == f"http://127.0.0.1:{settings.ports.http}/ari"
-    assert settings.redis.url.removeprefix("unix://") in COMPOSE
-    last = settings.ports.rtp + settings.ports.rtp_count - 1
-    published = re.findall(r'^      - "(\d[\d-]*):(\d[\d-]*)/(udp|tcp)"$', COMPOSE, re.MULTILINE)
-    sip, rtp = str(settings.ports.sip), f"{settings.ports.rtp}-{last}"
-    assert published == [(sip, sip, "udp"), (sip, sip, "tcp"), (rtp, rtp, "udp")]
-    assert tomllib.loads(settings_file.read_text())["ports"]["sip_address"] == "0.0.0.0"
+@pytest.fixture
+def settings(tmp_path):
+    (tmp_path / "obzvon.toml").write_text((DOCKER / "obzvon.toml").read_text())
+    return load_system(tmp_path)
 
 
-def test_compose_is_the_shape_that_compose_reads():
-    """Without a YAML reader: no tabs, even indentation, and every service names an image and no root."""
-    assert "\t" not in COMPOSE
-    for line in COMPOSE.splitlines():
-        assert (len(line) - len(line.lstrip())) % 2 == 0, line
-    services = COMPOSE.partition("\nservices:\n")[2].partition("\nvolumes:\n")[0]
-    parts = re.split(r"^  (\w+):\n", services, flags=re.MULTILINE)[1:]
-    names, bodies = parts[::2], parts[1::2]
-    assert names == ["init", "asterisk", "valkey", "engine"]
-    for name, body in zip(names, bodies, strict=True):
-        assert "image: " in body, name
-        assert "<<: *ours" in body or 'user: "10001:10001"' in body, name
-    assert "network_mode: service:asterisk" in bodies[names.index("engine")]
-    assert "network_mode: none" in bodies[names.index("valkey")]
-    assert "privileged: true" not in COMPOSE
+def test_compose_is_as_the_settings_say(settings):
+    """Of each server: its container, and its ports to the outside; nothing else is published to everybody."""
+    wanted = set()
+    for name, server in settings.servers.items():
+        ports = server.ports
+        assert server.mode == "external"
+        assert server.url == f"http://127.0.0.1:{ports.http}/ari"
+        assert ports.sip_address == "0.0.0.0"
+        assert SERVICES[f"asterisk-{name}"]["environment"] == {"OBZVON_SERVER": name}
+        wanted |= {f"{ports.sip}:{ports.sip}/udp", f"{ports.sip}:{ports.sip}/tcp"}
+    voice = sorted(
+        (one.ports.rtp, one.ports.rtp + one.ports.rtp_count - 1) for one in settings.servers.values()
+    )
+    assert voice[0][1] + 1 == voice[1][0], "the ranges follow each other and do not overlap"
+    first, last = voice[0][0], voice[-1][1]
+    wanted.add(f"{first}-{last}:{first}-{last}/udp")
+    published = {one for service in SERVICES.values() for one in service.get("ports", ())}
+    assert {one for one in published if not one.startswith("127.0.0.1:")} == wanted
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {"network"}
+    assert sum(name.startswith("asterisk-") for name in SERVICES) == len(settings.servers) == 2
+    assert settings.redis.url.removeprefix("unix://") in SERVICES["valkey"]["command"]
+    assert "--maxmemory-policy noeviction" in " ".join(SERVICES["valkey"]["command"])
+
+
+def test_metrics_are_where_prometheus_looks_and_grafana_asks_prometheus(settings):
+    where = f"{settings.metrics.address}:{settings.metrics.port}"
+    assert settings.metrics.address == "127.0.0.1"
+    prometheus = yaml.safe_load((DOCKER / "prometheus/prometheus.yaml").read_text())
+    (job,) = prometheus["scrape_configs"]
+    assert (job["job_name"], job["static_configs"]) == ("obzvon", [{"targets": [where]}])
+    assert f"http://{where}/health/live" in str(SERVICES["engine"]["healthcheck"]["test"])
+    (source,) = yaml.safe_load((DOCKER / "grafana/provisioning/datasources/prometheus.yaml").read_text())[
+        "datasources"
+    ]
+    listens = next(one for one in SERVICES["prometheus"]["command"] if "listen" in one).partition("=")[2]
+    assert source["url"] == f"http://{listens}"
+    assert listens.startswith("127.0.0.1:")
+    port = SERVICES["grafana"]["environment"]["GF_SERVER_HTTP_PORT"]
+    assert f"127.0.0.1:{port}:{port}/tcp" in SERVICES["network"]["ports"]
+
+
+def test_what_is_mounted_and_named_exists():
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", ()):
+            source, target = volume.split(":")[:2]
+            if source.startswith("."):
+                assert (DOCKER / source).exists(), f"{name}: {source}"
+            else:
+                assert source in COMPOSE["volumes"], f"{name}: {source}"
+                assert target in (HOME, "/var/lib/watch")
+    prometheus = yaml.safe_load((DOCKER / "prometheus/prometheus.yaml").read_text())
+    mounted = {one.split(":")[1] for one in SERVICES["prometheus"]["volumes"]}
+    assert set(prometheus["rule_files"]) <= mounted
+    command = SERVICES["prometheus"]["command"]
+    assert next(one for one in command if "config.file" in one).partition("=")[2] in mounted
+    (provider,) = yaml.safe_load((DOCKER / "grafana/provisioning/dashboards/obzvon.yaml").read_text())[
+        "providers"
+    ]
+    folder = provider["options"]["path"]
+    assert f"./grafana/dashboards:{folder}:ro" in SERVICES["grafana"]["volumes"]
+    home_page = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (DOCKER / "grafana/dashboards" / home_page.relative_to(folder)).exists()
+
+
+def test_who_watches_sees_none_of_the_centre_s_files():
+    for name in ("prometheus", "grafana"):
+        assert not any(HOME in one for one in SERVICES[name]["volumes"]), name
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_has_as_few_rights_as_can_be(name):
+    service = SERVICES[name]
+    assert "image" in service
+    assert service["user"] == "10001:10001"
+    assert not service.get("privileged")
+    assert service["network_mode" if name != "network" else "ports"]
+    if name == "init":
+        assert service["network_mode"] == "none"
+        return
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_only_known_neighbours_are_waited_for():
+    for name, service in SERVICES.items():
+        for other in service.get("depends_on", {}):
+            assert other in SERVICES, name
+        if service.get("network_mode", "").startswith("service:"):
+            assert service["network_mode"] == "service:network"
+    assert SERVICES["valkey"]["network_mode"] == "none"
+
+
+def test_the_settings_have_no_more_than_what_is_needed_here():
+    document = tomllib.loads((DOCKER / "obzvon.toml").read_text())
+    assert document["log_format"] == "json", "the output of a container is collected by programs"
+
+
+@pytest.mark.parametrize("path", sorted(DOCKER.rglob("*.y*ml")), ids=lambda path: path.name)
+def test_yaml_is_well_formed(path):
+    assert path.suffix == ".yaml"
+    assert isinstance(yaml.safe_load(path.read_text()), dict)

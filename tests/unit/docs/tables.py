@@ -1,6 +1,6 @@
-"""The two transition tables as docs/architecture.md shows them, made by asking every cell.
+"""The transition tables as docs/architecture.md shows them, made by asking every cell.
 
-``python -m tests.unit.docs.tables`` prints both, to be pasted when the tables have changed.
+``python -m tests.unit.docs.tables`` prints them, to be pasted when the tables have changed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
+from dialer.core import transfer as transfers
 from dialer.core.commands import AnyCommand
 from dialer.core.ids import (
     AgentId,
@@ -25,6 +26,7 @@ from dialer.core.ids import (
     PhoneId,
     TrunkId,
 )
+from dialer.core.transfer_facts import Transfer, TransferState
 from dialer.core.values import Agent, AgentCard, AgentState, Call, CallState, Campaign, Centre
 
 AT = 100.0
@@ -40,6 +42,9 @@ _CALL_FACTS: dict[type, dict[str, Any]] = {
     ev.Connected: {"attempt": ATTEMPT, "bridge": LINE},
     ev.JoinRefused: {"attempt": ATTEMPT, "bridge": LINE, "reason": "no"},
     calls.EndAsked: {"why": "operator"},
+    calls.OperatorLost: {"may_wait": True},
+    calls.TakenOver: {"agent": AgentId("anna")},
+    calls.OperatorLost: {"may_wait": True},
     ev.MachineAnswered: {"attempt": ATTEMPT},
     ev.AnnouncementBegan: {"attempt": ATTEMPT},
     ev.ContactReturned: {"attempt": ATTEMPT},
@@ -52,10 +57,12 @@ CENTRE = Centre(pause_s_max=PAUSE_S_MAX)
 _TIMED = (AgentState.ARRIVING, AgentState.WRAP_UP)
 _OF_RUNG_ALONE = (agents.LegUp, agents.PhoneBusy)
 _PHONES: dict[type, agents.Phone] = {agents.PhoneLost: "lost", agents.PhoneBusy: "in_use"}
+_OF_A_BRIDGE = (transfers.PersonMoved, transfers.MoveRefused)
 _AGENT_FACTS: dict[type, dict[str, Any]] = {
     agents.SignInAsked: {"channel": ChannelId("new")},
     agents.PauseAsked: {"reason": "lunch"},
     agents.Reserved: {"attempt": ATTEMPT},
+    agents.CallMoved: {"attempt": AttemptId("a" + "1" * 20)},
     agents.CallOver: {"wrap_up_s": 10.0},
 }
 
@@ -98,6 +105,41 @@ def agent_table(leg: str) -> str:
             cells.append(_cell(after != agent, state, after.state, commands))
         rows.append([f"`{kind.__name__}`", *cells])
     return _table(["fact", *map(str, states)], rows)
+
+
+def transfer_table() -> str:
+    """Facts down, states across, for a consultation with somebody from outside; ``over``, which nothing changes, is left out.
+
+    Where the person enters a bridge, or cannot, it is the one where they are to be.
+    """
+    states = [state for state in TransferState if state is not TransferState.OVER]
+    rows = []
+    for kind in transfers.FACTS:
+        cells = []
+        for state in states:
+            transfer = _transfer(state)
+            more = {"bridge": transfer.person_bridge} if kind in _OF_A_BRIDGE else {}
+            after, commands = transfers.step(transfer, kind(at=AT, **more))
+            cells.append(_cell(after != transfer, state, after.state, commands))
+        rows.append([f"`{kind.__name__}`", *cells])
+    return _table(["fact", *map(str, states)], rows)
+
+
+def _transfer(state: TransferState) -> Transfer:
+    return Transfer(
+        attempt=ATTEMPT,
+        place=1,
+        agent=AgentId("anna"),
+        kind="hold" if state is TransferState.HELD else "consult",
+        state=state,
+        began_at=AT - 10,
+        target="+74950000002",
+        line=ChannelId("101"),
+        third=None if state is TransferState.HELD else ChannelId("third"),
+        trunk=None if state is TransferState.HELD else CAMPAIGN.trunk,
+        bridge=BridgeId("hold-c"),
+        deadline=AT,
+    )
 
 
 def _call(state: CallState) -> Call:
@@ -151,4 +193,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    print(call_table(), agent_table("parked"), agent_table("rung"), sep="\n\n")
+    print(call_table(), agent_table("parked"), agent_table("rung"), transfer_table(), sep="\n\n")

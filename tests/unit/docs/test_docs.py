@@ -16,6 +16,7 @@ from cli import main
 from dialer.core.features import Feature
 from dialer.core.results import DEFAULT_PAUSE_REASONS, DEFAULT_RESULTS, DEFAULT_RETRY
 from dialer.core.values import Result
+from dialer.engine.metrics import catalogue
 from dialer.pbx.wire import SOUNDS
 from dialer.store import documents, files
 from dialer.store.documents import BadFile
@@ -196,6 +197,7 @@ def test_campaigns_in_examples_are_campaigns(page: Path) -> None:
         ("call", tables.call_table()),
         ("parked", tables.agent_table("parked")),
         ("rung", tables.agent_table("rung")),
+        ("transfer", tables.transfer_table()),
     ],
 )
 def test_transition_tables_are_the_code_s(name: str, made: str) -> None:
@@ -203,6 +205,14 @@ def test_transition_tables_are_the_code_s(name: str, made: str) -> None:
     shown = re.search(rf"<!-- table: {name} -->\n\n(.*?)\n\n<!-- end -->", text, re.DOTALL)
     assert shown is not None
     assert shown[1] == made, "paste what `python -m tests.unit.docs.tables` prints"
+
+
+def test_the_table_of_metrics_is_the_code_s() -> None:
+    shown = re.search(
+        r"<!-- table: metrics -->\n\n(.*?)\n\n<!-- end -->", (DOCS / "monitoring.md").read_text(), re.DOTALL
+    )
+    assert shown is not None
+    assert shown[1] == catalogue.table(), "paste what `python -m dialer.engine.metrics.catalogue` prints"
 
 
 def test_numbers_are_the_code_s() -> None:
@@ -218,7 +228,7 @@ def test_numbers_are_the_code_s() -> None:
 def test_default_retry_rules_are_the_code_s() -> None:
     text = (DOCS / "architecture.md").read_text()
     for result, rule in DEFAULT_RETRY.items():
-        if result is Result.FAILED:
+        if result in (Result.FAILED, Result.REROUTED, Result.MISSED):
             continue
         row = re.search(rf"^\| `{result}` \| (\d+) \| ([^|]+) \| ([^|;]+)[;|]", text, re.MULTILINE)
         assert row is not None, result
@@ -232,8 +242,9 @@ def test_default_retry_rules_are_the_code_s() -> None:
 
 def test_the_operator_s_codes_are_the_code_s() -> None:
     text = (DOCS / "first-day/operator.md").read_text()
-    rows = dict(re.findall(r"^\| `(\*4\d)`[^|]* \| (.*) \|$", text, re.MULTILINE))
-    assert rows.keys() == {f"*{feature}" for feature in Feature}
+    told = dict(re.findall(r"^\| `(\*[45]\d)`[^|]* \| (.*) \|$", text, re.MULTILINE))
+    assert told.keys() == {f"*{feature}" for feature in Feature}
+    rows = {code: row for code, row in told.items() if code.startswith("*4")}
     heard = ("signed_in", "signed_out", "paused", "ready", "result_saved", "call_over", *["result_saved"] * 2)
     for row, message in zip(rows.values(), heard, strict=True):
         assert f"`{SOUNDS[message].removeprefix('sound:')}`" in row  # type: ignore[index]
@@ -275,13 +286,18 @@ def test_names_in_the_architecture_are_the_code_s() -> None:
 
 
 _MODULES = (
+    "dialer.core.commands",
+    "dialer.core.events",
     "dialer.core.floor",
+    "dialer.core.pacing.facts",
     "dialer.core.state",
     "dialer.core.steps",
+    "dialer.core.values",
     "dialer.engine.loop",
     "dialer.engine.house",
     "dialer.engine.dispatcher",
     "dialer.pbx.client",
+    "dialer.pbx.prompts",
     "dialer.store.journal",
     "dialer.timers.timers",
 )

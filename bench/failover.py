@@ -1,0 +1,278 @@
+"""What a carrier's death costs: two carriers on loopback, and the one that carries all calls dies in the middle.
+
+It dies in two ways. ``silent``: its process is killed, and nothing answers any more; Asterisk finds that out by OPTIONS. ``503``: it
+answers every call with 503 from then on, and OPTIONS as ever; the engine finds that out by the calls.
+
+The people are called by a campaign without operators, so that nothing but lines and carriers limits it: it has so many lines that
+:data:`CALLS_PER_S` calls are placed in a second when each lasts :data:`HOLD_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import statistics
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from bench.world import BenchFailed
+from dialer.core import events as ev
+from dialer.core.conduct import Announcement, LastWord, Prompt
+from dialer.core.ids import CampaignId, TrunkId
+from dialer.core.values import Campaign, Result, Trunk
+from dialer.engine.house import House
+from dialer.lab.day import Behaviour, Line, Person, Reaction
+from dialer.lab.network import LabNetwork
+from dialer.lab.ports import choose_room
+from dialer.office.setup import make_home
+from dialer.store import leads, settings
+from dialer.store.connect import open_reader, open_writer, transaction
+
+Death = Literal["silent", "503"]
+
+CALLS_PER_S = 10.0
+RING_S, TALK_S = 0.5, 3.5
+HOLD_S = RING_S + TALK_S + 0.8
+WARM_S = 8.0
+AFTER_S = 10.0
+OPTIONS_S = 5
+"""Both carriers are asked so often whether they are there. Asterisk waits 3 s for the answer."""
+PEOPLE = 600
+RING_S_MAX = 12.0
+"""Who rang as the carrier died is given up after this."""
+START_S = 60.0
+FREE_S = 5.0
+CAMPAIGN = CampaignId("bench")
+_REACHED = (Result.ANNOUNCED, Result.HUNG_UP, Result.TALKED, Result.ABANDONED, Result.MACHINE)
+
+
+class Failover(msgspec.Struct, frozen=True, kw_only=True):
+    """One death. Times in seconds. *first_s*: from the death to the first ring of a call that the first carrier let go; *went_on_s*: of
+    each such call from its beginning, or from the death, to the beginning by the second carrier, the median and the longest.
+
+    *lost*: calls that never rang and count against their contacts. *cut*: people on the first carrier who talked as it died; *ringing*: whose
+    phone rang, and who are not rung again at once. *twice*: people whose phone rang for one attempt by both carriers.
+    """
+
+    how: Death
+    calls_per_s: float
+    rerouted: int
+    first_s: float
+    went_on_s: tuple[float, float]
+    lost: int
+    cut: int
+    ringing: int
+    after_per_s: float
+    twice: int
+
+
+async def measure(folder: Path, how: Death) -> Failover:
+    """Let a carrier die in the middle of a run. *folder*: new. Raises BenchFailed, EmbeddedError or LabError."""
+    people = [
+        Person(
+            name=f"Person {number}",
+            voice=number % 4,
+            lines=(
+                Line(
+                    kind="main",
+                    number=f"+7944{number:07}",
+                    plan=(
+                        Reaction(
+                            behaviour=Behaviour.TALKS,
+                            ring_ms=round(1000 * RING_S),
+                            talk_ms=round(1000 * TALK_S * (0.5 + (number * 7 % 11) / 10)),
+                        ),
+                    ),
+                ),
+            ),
+        )
+        for number in range(PEOPLE)
+    ]
+    rooms = [choose_room(1), choose_room(1)]
+    networks = [
+        LabNetwork(
+            folder / f"carrier-{name}", port=room.network, media_port=room.network_media, people=people
+        )
+        for name, room in zip(("one", "two"), rooms, strict=True)
+    ]
+    trunks = [
+        Trunk(
+            id=TrunkId(name),
+            host="127.0.0.1",
+            port=room.network,
+            channels_max=200,
+            calls_per_second_max=100.0,
+            options_interval_s=OPTIONS_S,
+            priority=priority,
+        )
+        for priority, (name, room) in enumerate(zip(("one", "two"), rooms, strict=True))
+    ]
+    home = folder / "home"
+    await asyncio.to_thread(_prepare, home, trunks, people)
+    async with contextlib.AsyncExitStack() as stack:
+        for network in networks:
+            await stack.enter_async_context(network)
+        house = await stack.enter_async_context(House(home))
+        await _until(
+            lambda: all(one.is_up() for one in house.floor.trunks.values()), "both carriers to be up"
+        )
+        await house.engine.order(
+            ev.CampaignOrdered(at=house.clock(), campaign=CAMPAIGN, order="start"), START_S
+        )
+        await _until(lambda: len(house.floor.calls) >= _lines() - 2, "all lines to be used")
+        began = time.time()
+        await asyncio.sleep(WARM_S)
+        assert networks[0].pid is not None
+        os.kill(networks[0].pid, signal.SIGKILL)
+        died = time.time()
+        if how == "503":
+            await stack.enter_async_context(_refusing(rooms[0].network))
+        await asyncio.sleep(AFTER_S)
+        await house.engine.order(
+            ev.CampaignOrdered(at=house.clock(), campaign=CAMPAIGN, order="stop"), START_S
+        )
+        ended = time.time()
+        await _until(lambda: not house.floor.calls, "the last call to end")
+        return _read(home, how, began, died, ended, networks)
+
+
+def _lines() -> int:
+    return round(CALLS_PER_S * HOLD_S)
+
+
+def _prepare(home: Path, trunks: Sequence[Trunk], people: Sequence[Person]) -> None:
+    make_home(home)
+    for part in ("trunks", "campaigns"):
+        for example in (home / part).glob("*.toml"):
+            example.unlink()
+    campaign = Campaign(
+        id=CAMPAIGN,
+        lists=("people",),
+        mode="announcement",
+        announcement=Announcement(message=Prompt(text="This is a measurement.")),
+        last_word=LastWord(),
+        trunk=trunks[0].id,
+        trunks=tuple(one.id for one in trunks[1:]),
+        lines_max=_lines(),
+        ring_s=RING_S_MAX,
+        record=False,
+    )
+    connection = open_writer(home / "journal.sqlite3")
+    try:
+        now = time.time()
+        for trunk in trunks:
+            settings.apply_trunk(connection, trunk, now)
+        settings.apply_campaign(connection, campaign, now)
+        with transaction(connection):
+            for place, one in enumerate(people, 1):
+                connection.execute(
+                    "INSERT INTO contacts (id, list, key, name, added_at) VALUES (?, 'people', ?, ?, ?)",
+                    (place, str(place), one.name, now),
+                )
+                connection.execute(
+                    "INSERT INTO phones (contact, position, kind, number) VALUES (?, 0, 'main', ?)",
+                    (place, one.lines[0].number),
+                )
+        leads.enroll(connection, CAMPAIGN, now)
+    finally:
+        connection.close()
+
+
+@contextlib.asynccontextmanager
+async def _refusing(port: int) -> AsyncIterator[None]:
+    """A carrier at *port* that refuses every call, and answers OPTIONS."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + FREE_S
+    while True:
+        with contextlib.suppress(OSError):
+            transport, _ = await loop.create_datagram_endpoint(_Refusing, local_addr=("127.0.0.1", port))
+            break
+        if loop.time() > deadline:
+            raise BenchFailed(f"the dead carrier's port was not free within {FREE_S:g} s")
+        await asyncio.sleep(0.005)
+    try:
+        yield
+    finally:
+        transport.close()
+
+
+class _Refusing(asyncio.DatagramProtocol):
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        lines = data.decode("utf-8", "replace").split("\r\n")
+        method = lines[0].split(" ")[0]
+        if method in ("ACK", "SIP/2.0"):
+            return
+        status = {"INVITE": "503 Service Unavailable", "BYE": "481 Gone"}.get(method, "200 OK")
+        kept = [
+            line
+            for line in lines[1:]
+            if line.lower().startswith(("via:", "from:", "call-id:", "cseq:", "to:", "v:", "f:", "i:", "t:"))
+        ]
+        kept = [
+            f"{line};tag=gone" if line.lower().startswith(("to:", "t:")) and "tag=" not in line else line
+            for line in kept
+        ]
+        answer = "\r\n".join([f"SIP/2.0 {status}", *kept, "Content-Length: 0", "", ""])
+        self._transport.sendto(answer.encode(), addr)
+
+
+async def _until(is_so: Any, what: str) -> None:
+    deadline = time.monotonic() + START_S
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise BenchFailed(f"{what}: not within {START_S:g} s")
+        await asyncio.sleep(0.02)
+
+
+def _read(
+    home: Path, how: Death, began: float, died: float, ended: float, networks: Sequence[LabNetwork]
+) -> Failover:
+    with contextlib.closing(open_reader(home / "journal.sqlite3")) as journal:
+        rows = [
+            dict(row)
+            for row in journal.execute(
+                "SELECT attempt, lead, trunk, created_at, rang_at, answered_at, ended_at, result, after, number FROM attempts"
+            )
+        ]
+    by_attempt = {row["attempt"]: row for row in rows}
+    went_on = [row for row in rows if row["after"] is not None]
+    took = [row["created_at"] - max(died, by_attempt[row["after"]]["created_at"]) for row in went_on]
+    rings = [row["rang_at"] for row in went_on if row["rang_at"] is not None]
+    begun = [row for row in rows if row["after"] is None]
+    lost = [
+        row
+        for row in rows
+        if row["result"] not in (*_REACHED, Result.REROUTED, Result.FAILED)
+        and row["rang_at"] is None
+        and (row["ended_at"] or ended) >= died
+        and row["created_at"] < ended - HOLD_S
+    ]
+    up = [
+        row
+        for row in rows
+        if row["trunk"] == "one"
+        and row["rang_at"] is not None
+        and row["rang_at"] < died <= (row["ended_at"] or ended)
+    ]
+    rung = [call.number for network in networks for call in network.calls() if call.rang_at is not None]
+    return Failover(
+        how=how,
+        calls_per_s=round(sum(began <= row["created_at"] < died for row in begun) / (died - began), 1),
+        rerouted=sum(row["result"] == Result.REROUTED for row in rows),
+        first_s=round(min(rings) - died, 2) if rings else float("nan"),
+        went_on_s=(round(statistics.median(took), 3), round(max(took), 3)) if took else (0.0, 0.0),
+        lost=len(lost),
+        cut=sum(one["answered_at"] is not None and one["answered_at"] < died for one in up),
+        ringing=sum(one["answered_at"] is None for one in up),
+        after_per_s=round(sum(died <= row["created_at"] < ended for row in begun) / (ended - died), 1),
+        twice=len(rung) - len(set(rung)),
+    )
