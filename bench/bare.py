@@ -34,7 +34,7 @@ from bench.halves import (
 )
 from dialer.engine.identity import new_attempt_id
 from dialer.pbx.frames import WANTED
-from dialer.pbx.wire import ORIGINATE_GRACE_S, SOUNDS
+from dialer.pbx.requests import ORIGINATE_GRACE_S, SOUNDS
 
 RING_S = 20
 WAIT_S = 30

@@ -21,18 +21,16 @@ from typing import Any, Literal
 
 import msgspec
 
+from bench.announcing import CAMPAIGN, START_S, announcing, apply, make_bare_home, until
 from bench.world import BenchFailed
 from dialer.core import events as ev
-from dialer.core.conduct import Announcement, LastWord, Prompt
-from dialer.core.ids import CampaignId, TrunkId
-from dialer.core.values import Campaign, Result, Trunk
+from dialer.core.ids import TrunkId
+from dialer.core.values import Result, Trunk
 from dialer.engine.house import House
 from dialer.lab.day import Behaviour, Line, Person, Reaction
 from dialer.lab.network import LabNetwork
 from dialer.lab.ports import choose_room
-from dialer.office.setup import make_home
-from dialer.store import leads, settings
-from dialer.store.connect import open_reader, open_writer, transaction
+from dialer.store.connect import open_reader
 
 Death = Literal["silent", "503"]
 
@@ -46,9 +44,7 @@ OPTIONS_S = 5
 PEOPLE = 600
 RING_S_MAX = 12.0
 """Who rang as the carrier died is given up after this."""
-START_S = 60.0
 FREE_S = 5.0
-CAMPAIGN = CampaignId("bench")
 _REACHED = (Result.ANNOUNCED, Result.HUNG_UP, Result.TALKED, Result.ABANDONED, Result.MACHINE)
 
 
@@ -119,13 +115,11 @@ async def measure(folder: Path, how: Death) -> Failover:
         for network in networks:
             await stack.enter_async_context(network)
         house = await stack.enter_async_context(House(home))
-        await _until(
-            lambda: all(one.is_up() for one in house.floor.trunks.values()), "both carriers to be up"
-        )
+        await until(lambda: all(one.is_up() for one in house.floor.trunks.values()), "both carriers to be up")
         await house.engine.order(
             ev.CampaignOrdered(at=house.clock(), campaign=CAMPAIGN, order="start"), START_S
         )
-        await _until(lambda: len(house.floor.calls) >= _lines() - 2, "all lines to be used")
+        await until(lambda: len(house.floor.calls) >= _lines() - 2, "all lines to be used")
         began = time.time()
         await asyncio.sleep(WARM_S)
         assert networks[0].pid is not None
@@ -138,7 +132,7 @@ async def measure(folder: Path, how: Death) -> Failover:
             ev.CampaignOrdered(at=house.clock(), campaign=CAMPAIGN, order="stop"), START_S
         )
         ended = time.time()
-        await _until(lambda: not house.floor.calls, "the last call to end")
+        await until(lambda: not house.floor.calls, "the last call to end")
         return _read(home, how, began, died, ended, networks)
 
 
@@ -147,41 +141,8 @@ def _lines() -> int:
 
 
 def _prepare(home: Path, trunks: Sequence[Trunk], people: Sequence[Person]) -> None:
-    make_home(home)
-    for part in ("trunks", "campaigns"):
-        for example in (home / part).glob("*.toml"):
-            example.unlink()
-    campaign = Campaign(
-        id=CAMPAIGN,
-        lists=("people",),
-        mode="announcement",
-        announcement=Announcement(message=Prompt(text="This is a measurement.")),
-        last_word=LastWord(),
-        trunk=trunks[0].id,
-        trunks=tuple(one.id for one in trunks[1:]),
-        lines_max=_lines(),
-        ring_s=RING_S_MAX,
-        record=False,
-    )
-    connection = open_writer(home / "journal.sqlite3")
-    try:
-        now = time.time()
-        for trunk in trunks:
-            settings.apply_trunk(connection, trunk, now)
-        settings.apply_campaign(connection, campaign, now)
-        with transaction(connection):
-            for place, one in enumerate(people, 1):
-                connection.execute(
-                    "INSERT INTO contacts (id, list, key, name, added_at) VALUES (?, 'people', ?, ?, ?)",
-                    (place, str(place), one.name, now),
-                )
-                connection.execute(
-                    "INSERT INTO phones (contact, position, kind, number) VALUES (?, 0, 'main', ?)",
-                    (place, one.lines[0].number),
-                )
-        leads.enroll(connection, CAMPAIGN, now)
-    finally:
-        connection.close()
+    make_bare_home(home)
+    apply(home, trunks, announcing(trunks, lines_max=_lines(), ring_s=RING_S_MAX), people)
 
 
 @contextlib.asynccontextmanager
@@ -223,14 +184,6 @@ class _Refusing(asyncio.DatagramProtocol):
         ]
         answer = "\r\n".join([f"SIP/2.0 {status}", *kept, "Content-Length: 0", "", ""])
         self._transport.sendto(answer.encode(), addr)
-
-
-async def _until(is_so: Any, what: str) -> None:
-    deadline = time.monotonic() + START_S
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise BenchFailed(f"{what}: not within {START_S:g} s")
-        await asyncio.sleep(0.02)
 
 
 def _read(

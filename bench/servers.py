@@ -18,18 +18,16 @@ from pathlib import Path
 
 import msgspec
 
-from bench.world import BenchFailed
+from bench.announcing import CAMPAIGN, START_S, announcing, apply, make_bare_home, until
 from dialer.core import events as ev
-from dialer.core.conduct import Announcement, LastWord, Prompt
-from dialer.core.ids import CampaignId, ServerId, TrunkId
-from dialer.core.values import Campaign, Trunk
+from dialer.core.ids import ServerId, TrunkId
+from dialer.core.values import Trunk
 from dialer.engine.house import House
 from dialer.lab.day import Behaviour, Line, Person, Reaction
 from dialer.lab.network import LabNetwork, NetworkCall
 from dialer.lab.ports import choose_room
-from dialer.office.setup import make_home
-from dialer.store import files, leads, settings
-from dialer.store.connect import open_reader, open_writer, transaction
+from dialer.store import files
+from dialer.store.connect import open_reader
 
 CAPS = {"north": (14, 5.0), "south": (22, 9.0)}
 """Of each server: calls at once, and calls placed in a second."""
@@ -41,8 +39,7 @@ BURST_S = 0.25
 WINDOW_S = 1.0
 PEOPLE = 900
 RING_S, TALK_S = 0.5, 3.0
-START_S = 60.0
-CAMPAIGN = CampaignId("bench")
+RING_S_MAX = 40.0
 VICTIM = ServerId("north")
 
 
@@ -91,11 +88,11 @@ async def measure(folder: Path) -> tuple[list[Held], Death]:
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(network)
         house = await stack.enter_async_context(House(home))
-        await _until(lambda: len(house.floor.servers.up) == len(CAPS), "both servers to be heard")
+        await until(lambda: len(house.floor.servers.up) == len(CAPS), "both servers to be heard")
         await house.engine.order(
             ev.CampaignOrdered(at=house.clock(), campaign=CAMPAIGN, order="start"), START_S
         )
-        await _until(lambda: len(house.floor.calls) >= TRUNK_CAPS[0] - 1, "all lines to be used")
+        await until(lambda: len(house.floor.calls) >= TRUNK_CAPS[0] - 1, "all lines to be used")
         began = time.time()
         await asyncio.sleep(LOAD_S)
         killed = house.lines[VICTIM].asterisk
@@ -109,7 +106,7 @@ async def measure(folder: Path) -> tuple[list[Held], Death]:
             ev.CampaignOrdered(at=house.clock(), campaign=CAMPAIGN, order="stop"), START_S
         )
         ended = time.time()
-        await _until(lambda: not house.floor.calls, "the last call to end")
+        await until(lambda: not house.floor.calls, "the last call to end")
         return _read(home, network.calls(), set(carried), began, died, ended)
 
 
@@ -121,53 +118,14 @@ def _person(number: int) -> Person:
 
 
 def _prepare(home: Path, trunk: Trunk, people: Sequence[Person]) -> None:
-    make_home(home)
-    for part in ("trunks", "campaigns"):
-        for example in (home / part).glob("*.toml"):
-            example.unlink()
+    make_bare_home(home)
     tables = [
         f"[asterisk.servers.{name}]\nchannels_max = {channels}\ncalls_per_second_max = {rate}\n"
         for name, (channels, rate) in CAPS.items()
     ]
     tables += [f"[asterisk.servers.{name}.ports]\nrtp_count = 400\n" for name in CAPS]
     (home / files.SYSTEM_FILE).write_text("[asterisk]\nlost_after_s = 3\n" + "".join(tables))
-    campaign = Campaign(
-        id=CAMPAIGN,
-        lists=("people",),
-        mode="announcement",
-        announcement=Announcement(message=Prompt(text="This is a measurement.")),
-        last_word=LastWord(),
-        trunk=trunk.id,
-        lines_max=1000,
-        record=False,
-    )
-    connection = open_writer(home / "journal.sqlite3")
-    try:
-        now = time.time()
-        settings.apply_trunk(connection, trunk, now)
-        settings.apply_campaign(connection, campaign, now)
-        with transaction(connection):
-            for place, one in enumerate(people, 1):
-                connection.execute(
-                    "INSERT INTO contacts (id, list, key, name, added_at) VALUES (?, 'people', ?, ?, ?)",
-                    (place, str(place), one.name, now),
-                )
-                connection.execute(
-                    "INSERT INTO phones (contact, position, kind, number) VALUES (?, 0, 'main', ?)",
-                    (place, one.lines[0].number),
-                )
-        leads.enroll(connection, CAMPAIGN, now)
-    finally:
-        connection.close()
-
-
-async def _until(is_so: object, what: str) -> None:
-    assert callable(is_so)
-    deadline = time.monotonic() + START_S
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise BenchFailed(f"{what}: not within {START_S:g} s")
-        await asyncio.sleep(0.02)
+    apply(home, [trunk], announcing([trunk], lines_max=1000, ring_s=RING_S_MAX), people)
 
 
 def _read(

@@ -41,7 +41,17 @@ from dialer.core import call as calls
 from dialer.core import events as ev
 from dialer.core import requests, steps, transferring
 from dialer.core import transfer as transfers
-from dialer.core.commands import HangUp, JoinAgent, MoveLine, OpenLine
+from dialer.core.commands import (
+    SAVES,
+    ClearTimer,
+    FetchLeads,
+    ForgetChoice,
+    HangUp,
+    JoinAgent,
+    MoveLine,
+    OpenLine,
+    SetTimer,
+)
 from dialer.core.ids import (
     AttemptId,
     ChannelId,
@@ -63,6 +73,8 @@ IN_FLIGHT_S = 15.0
 DOUBT_S = 5.0
 """A list is doubted until another one, asked for at least so much later, says the same."""
 
+_OURS = (*SAVES, ForgetChoice, FetchLeads, SetTimer, ClearTimer)
+"""Commands that are not for Asterisk."""
 _NOT_ANSWERED = frozenset({CallState.DIALING, CallState.RINGING})
 _PROMISED = frozenset({CallState.CONNECTING, CallState.CONNECTED})
 
@@ -89,7 +101,11 @@ def on_pbx_listed(floor: FloorState, event: ev.PbxListed) -> None:
 
 
 def on_pbx_lost(floor: FloorState, event: ev.PbxLost) -> None:
-    """The server is dead: nothing lives there any more (:mod:`dialer.core.servers`, rules 4 and 5)."""
+    """The server is dead: nothing lives there any more (:mod:`dialer.core.servers`, rules 4 and 5).
+
+    Nothing is asked of it: one that only hung would do it when it goes on, and cut off who talks there.
+    """
+    before = len(floor.out)
     server = floor.servers.desk(event.server)
     server.is_up, server.is_lost = False, True
     for phones in (floor.dead_phones, floor.known_phones, floor.used_phones):
@@ -100,10 +116,16 @@ def on_pbx_lost(floor: FloorState, event: ev.PbxLost) -> None:
         for agent in floor.agents.values()
         if agent.server == event.server and agent.channel is not None
     }
+    server.left |= {
+        one.third
+        for one in floor.transfers.values()
+        if one.third is not None and floor.calls[one.attempt].server == event.server
+    }
     _Look(floor, server, (), asked_at=event.at, at=event.at, is_sure=True).adopt()
     for agent_id in list(floor.agents):
         if floor.agents[agent_id].server == event.server:
             steps.look_at_phone(floor, agent_id, event.at)
+    floor.out[before:] = [one for one in floor.out[before:] if isinstance(one, _OURS)]
 
 
 def unheard(floor: FloorState, server: ServerId, *, is_sure: bool) -> list[Call]:

@@ -19,7 +19,7 @@
 
 from __future__ import annotations
 
-from dialer.core import blending, steps
+from dialer.core import blending, recycling, steps
 from dialer.core import call as calls
 from dialer.core import events as ev
 from dialer.core.commands import ForgetChoice, SaveCall, SendToOverflow, SetTimer
@@ -59,6 +59,9 @@ def on_arrived(floor: FloorState, event: ev.CallArrived) -> None:
         floor.out.append(SetTimer(kind="attempt", subject=call.attempt, due=call.deadline))
     for ours in blending.ringing_to(floor, event.number):
         steps.call_step(floor, ours.attempt, calls.EndAsked(at=at, why=blending.THEY_CALLED))
+    if floor.servers.desk(event.server).is_lost:  # it died while it was looked up who calls
+        steps.call_step(floor, call.attempt, ev.ContactHungUp(at=at, attempt=call.attempt))
+        return
     if turned_away is not None:
         floor.out.append(calls.overflow_command(call))
         return
@@ -109,7 +112,7 @@ def on_missed(floor: FloorState, event: ev.CallMissed) -> None:
         if event.lead.id not in floor.live_leads:
             floor.forget_lead(event.lead.id)
             desk.hopper.remove(event.lead.id)
-            steps.recycle(floor, desk, event.lead, call, event.at)
+            recycling.recycle(floor, desk, event.lead, call, event.at)
             desk.hopper.wake()
             floor.is_stirred = True
     floor.out.append(ForgetChoice(attempt=event.attempt))

@@ -24,6 +24,10 @@ class Bag(Generic[T]):
     def __len__(self) -> int:
         return self._counts.total()
 
+    def count(self, one: T) -> int:
+        """How often."""
+        return self._counts[one]
+
     def add(self, one: T) -> None:
         """Once more."""
         self._counts[one] += 1

@@ -5,7 +5,8 @@
    operator. So that nobody answers such a call in vain, the youngest one that has no operator now is given up
    (its ``ending`` is ``inbound``); a predictive campaign looks after its calls by itself.
 2. Who calls us is rung by us no longer: calls to their number that they have not answered are given up (``they_called``).
-3. ``inbound.reserve_share`` of the campaign's operators at work (the share of them to the nearest whole number; at work is who is
+3. ``inbound.reserve_share`` of the campaign's operators at work (the share of them to the nearest whole number, and of each server its
+   part, for a caller is served where they came in; at work is who is
    neither signed out, nor arriving, nor in a pause) are kept free of calls that we place. Who talks with a caller, or wraps that up, is one of
    them. The others of them are idle operators: no call is placed that counts on these, and the pacing rule takes them for
    away. A person who answered all the same is not refused an operator for that: the reserve is a rule for placing calls.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dialer.core.ids import AgentId
+from dialer.core.ids import AgentId, ServerId
 from dialer.core.lanes import Skills, lane, may_serve
 from dialer.core.pacing import progressive
 from dialer.core.state import FloorState
@@ -77,23 +78,34 @@ def reserve(floor: FloorState) -> None:
     kept: set[AgentId] = set()
     for desk in desks:
         campaign = desk.campaign.id
-        able = [
-            agent
-            for agent in floor.agents.values()
-            if agent.state not in _NOT_AT_WORK and may_serve(floor.cards[agent.id].campaigns, campaign)
-        ]
-        share = desk.campaign.inbound.reserve_share
-        wanted = int(share * len(able) + 0.5) - sum(_is_with_a_caller(floor, agent) for agent in able)
-        idle = [agent for agent in able if agent.id in floor.idle]
-        wanted -= sum(agent.id in kept for agent in idle)
-        if wanted > 0:
-            left = sorted(
-                (agent for agent in idle if agent.id not in kept), key=lambda one: _order(floor, one)
-            )
-            kept.update(agent.id for agent in left[:wanted])
+        able: dict[ServerId, list[Agent]] = {}
+        for agent in floor.agents.values():
+            if agent.state not in _NOT_AT_WORK and may_serve(floor.cards[agent.id].campaigns, campaign):
+                able.setdefault(agent.server, []).append(agent)
+        counts = {server: len(there) for server, there in able.items()}
+        for server, wanted in _shares(desk.campaign.inbound.reserve_share, counts).items():
+            wanted -= sum(_is_with_a_caller(floor, agent) for agent in able[server])
+            idle = [agent for agent in able[server] if agent.id in floor.idle]
+            wanted -= sum(agent.id in kept for agent in idle)
+            if wanted > 0:
+                left = sorted(
+                    (agent for agent in idle if agent.id not in kept), key=lambda one: _order(floor, one)
+                )
+                kept.update(agent.id for agent in left[:wanted])
     before, floor.reserved = floor.reserved, frozenset(kept)
     for agent_id in sorted(before ^ floor.reserved):
         floor.tell_of(agent_id)
+
+
+def _shares(share: float, counts: Mapping[ServerId, int]) -> dict[ServerId, int]:
+    """How many of the *counts* operators of each server are kept: *share* of all, to the nearest whole number, and of each server
+    its part as nearly as that may be (largest remainders)."""
+    parts = {server: share * count for server, count in counts.items()}
+    shares = {server: int(part + 1e-9) for server, part in parts.items()}
+    left = int(sum(parts.values()) + 0.5) - sum(shares.values())
+    for server in sorted(parts, key=lambda one: (shares[one] - parts[one], one))[: max(0, left)]:
+        shares[server] += 1
+    return shares
 
 
 def ready(floor: FloorState) -> Mapping[Skills, int]:

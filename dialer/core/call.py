@@ -42,7 +42,7 @@ Rules that cells hold:
 
 10. Who called us (``direction`` is ``in``) is ``answered`` and held from the beginning on, for ``inbound.wait_s``; where others hear the last
    word, they are sent to ``inbound.overflow``. They are never abandoned: who was not joined is ``missed``.
-10. A conversation may be held, transferred and made a conference (:mod:`dialer.core.transfer`) and is ``connected`` all the time. A person who is
+11. A conversation may be held, transferred and made a conference (:mod:`dialer.core.transfer`) and is ``connected`` all the time. A person who is
    left without anybody in that waits for another operator, with music, as in rule 6; it stays a conversation, and is not abandoned by it.
 
 The facts are in :mod:`dialer.core.call_facts`, what each cell does in :mod:`dialer.core.call_cells`.

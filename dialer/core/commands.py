@@ -349,7 +349,7 @@ class OpenLine(Command, frozen=True, kw_only=True):
     """Make a bridge and put the agent's channel into it.
 
     *is_mixed*: it mixes what it carries also for two, for a person who comes to it has spoken with somebody else before
-    (:mod:`dialer.pbx.wire`, rule 5).
+    (:mod:`dialer.pbx.requests`, rule 4).
     """
 
     channel: ChannelId

@@ -66,6 +66,7 @@ def on_trunk_applied(floor: FloorState, event: ev.TrunkApplied) -> None:
     desk = floor.trunks.get(event.trunk.id)
     if desk is None:
         live = sum(call.trunk == event.trunk.id for call in floor.calls.values())
+        live += sum(one.has_third and one.trunk == event.trunk.id for one in floor.transfers.values())
         floor.trunks[event.trunk.id] = TrunkDesk(event.trunk, live)
         _begin_anew(floor)
         return
@@ -177,7 +178,7 @@ def settle(floor: FloorState, at: float) -> None:
     running = [desk for desk in floor.desks.values() if desk.state is CampaignState.RUNNING]
     if not running:
         return
-    if not why_not_originating(floor):
+    if not floor.why_not_originating():
         modes.place(floor, running, at)
     for desk in running:
         if desk.hopper.may_ask(modes.wanted_most(floor, desk), at):
@@ -196,11 +197,6 @@ def _serve(floor: FloorState, at: float) -> bool:
         if not is_served and call.deadline is not None and at >= call.deadline:
             steps.call_step(floor, attempt, calls.Expired(at=at))  # who is to wait no time at all, for one
     return is_anybody
-
-
-def why_not_originating(floor: FloorState) -> list[str]:
-    """Why nothing may be originated at this moment; empty when it may."""
-    return floor.why_not_originating()
 
 
 def _fetch(floor: FloorState, desk: Desk, at: float) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from dialer.core.destinations import longest
 from dialer.core.hopper import Hopper
-from dialer.core.ids import ONLY, AttemptId, ServerId, TrunkId
+from dialer.core.ids import ONLY, AttemptId, ChannelId, ServerId, TrunkId
 from dialer.core.trunk import Trunk
 from dialer.core.values import TRUNK_DOWN, Call, CallState, Campaign, CampaignState
 
@@ -96,8 +96,8 @@ class TrunkDesk:
         """The servers from which it does not answer."""
         self.is_disabled = False
         self.is_removed = False
-        self.probe: AttemptId | None = None
-        """The call that probes a trunk whose rest is over."""
+        self.probe: AttemptId | ChannelId | None = None
+        """The call (or the third party's channel) that probes a trunk whose rest is over."""
         self.noted: dict[ServerId, str] = {}
         """Its state as it was written down last (:mod:`dialer.core.routing`)."""
         self._shown: dict[str, int] = {}
@@ -107,11 +107,6 @@ class TrunkDesk:
         self._rests = 0
         self._since_rest = 0
         self._rest_until: float | None = None
-
-    @property
-    def is_resting(self) -> bool:
-        """Whether it is out of rotation, its rest over or not."""
-        return self._rest_until is not None
 
     def is_up(self, server: ServerId = ONLY) -> bool:
         """Whether it answers OPTIONS from *server*, as far as is known."""
@@ -150,7 +145,7 @@ class TrunkDesk:
         """How many calls the trunk takes at this moment: as many as it has lines for, at its calls per second."""
         return min(self.lines(at, server), int(self._saved(at) + 1e-9))
 
-    def took(self, at: float, attempt: AttemptId | None = None) -> None:
+    def took(self, at: float, attempt: AttemptId | ChannelId | None = None) -> None:
         """A call was placed. Only a call that is really placed uses the rate."""
         self.live += 1
         self._tokens = self._saved(at) - 1.0
@@ -162,13 +157,13 @@ class TrunkDesk:
         """A call came in by it."""
         self.live += 1
 
-    def gave_back(self, attempt: AttemptId | None = None) -> None:
+    def gave_back(self, attempt: AttemptId | ChannelId | None = None) -> None:
         """A call ended."""
         self.live -= 1
         if attempt is not None and self.probe == attempt:
             self.probe = None  # it told nothing: the next one probes
 
-    def judged(self, attempt: AttemptId, at: float, *, is_carried: bool) -> str:
+    def judged(self, attempt: AttemptId | ChannelId, at: float, *, is_carried: bool) -> str:
         """Whether the trunk carried the call is known now; why its rotation changed by that, or nothing."""
         if self._rest_until is not None:
             if self.probe != attempt:

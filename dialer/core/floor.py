@@ -212,9 +212,7 @@ class Floor:
 
     def why_not_originating(self, server: ServerId | None = None) -> list[str]:
         """Why nothing may be originated on *server*, or (None) on any, at this moment; empty when it may."""
-        if server is not None:
-            return self._state.why_not_originating(server)
-        return dealing.why_not_originating(self._state)
+        return self._state.why_not_originating(server)
 
 
 # -- time and the world as a whole ----------------------------------------------------------

@@ -66,4 +66,6 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 def arrived_at(attempt: str) -> float | None:
     """When the call with this id of the dialplan's came (rule 1); None: it is not of that form."""
     digits = attempt[1:14]
-    return int(digits) / 1000 if len(attempt) == 21 and attempt[1:].isdecimal() and attempt.isascii() else None
+    return (
+        int(digits) / 1000 if len(attempt) == 21 and attempt[1:].isdecimal() and attempt.isascii() else None
+    )

@@ -18,7 +18,7 @@ import msgspec
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
-from dialer.core import features, results, steps, transferring
+from dialer.core import features, recycling, results, steps, transferring
 from dialer.core.commands import (
     Dismiss,
     ForgetChoice,
@@ -308,7 +308,7 @@ def _recycle_again(floor: FloorState, call: Call, lead: Lead | None, at: float) 
     if lead is None:
         return  # it was dialed again since
     desk = floor.desks[call.campaign]
-    after = steps.recycle(floor, desk, lead, call, at)
+    after = recycling.recycle(floor, desk, lead, call, at)
     desk.hopper.remove(lead.id)
     _there_is_more(floor, desk, at, is_due=after.due is not None)
 

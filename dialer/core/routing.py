@@ -10,7 +10,8 @@
    gone; not if they rang at the last moment. Whatever is doubtful ends as it ends: a lost attempt beats a second ring.
 3. It goes on in the same decision: the old attempt ends as ``rerouted``, which counts for nothing, and the new one is placed to the
    same number, by a trunk that was not tried for it, for the same operator if one was promised. Like any call only if it may be
-   originated, the campaign runs, the person may still be called, and (progressive) an operator is there for it. If only room is
+   originated, the campaign runs, the person may still be called and has not called us meanwhile, and (progressive) an
+   operator is there for it. If only room is
    lacking on the other trunks, it is ``failed``: as if it had never been placed, and dialed again a little later.
 4. A call that rings, is answered, or refused by the person's side was carried. What we gave up, what was lost from sight, and what a
    rule of ours forbade says nothing of a trunk. What follows for its rotation is told in :class:`dialer.core.desk.TrunkDesk`.
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from dialer.core import judging
+from dialer.core import destinations, judging
 from dialer.core.commands import SaveTrunkState
 from dialer.core.desk import Desk, TrunkDesk
 from dialer.core.destinations import allows, countries_of, trunk_ids
@@ -64,9 +65,8 @@ def room(floor: FloorState, campaign: Campaign, at: float, server: ServerId = ON
 
 def may_call(floor: FloorState, campaign: Campaign, number: str) -> bool:
     """Whether any of the campaign's trunks may call *number*; with none known there is nothing to say."""
-    countries = countries_of(campaign, floor.centre)
-    trunks = [one for one in trunks_of(floor, campaign) if not one.is_removed]
-    return not trunks or any(allows(one.trunk, countries, number) for one in trunks)
+    known = [one.trunk for one in trunks_of(floor, campaign) if not one.is_removed]
+    return destinations.may_call(known, campaign, floor.centre, number)
 
 
 def choose(
@@ -213,6 +213,8 @@ def next_route(
         return None
     if phone_of(lead, after, desk.campaign, at) is None or not _has_operator(floor, desk, before):
         return None
+    if floor.live_numbers.count(after.number) > 1 or after.lead in floor.fates:
+        return None  # they called us meanwhile
     if not _has_room(floor, after.server, at):
         return None
     trunk = choose(floor, desk, after.number, after.server, at, but=(*way.tried, after.trunk))

@@ -17,12 +17,11 @@ from __future__ import annotations
 import msgspec
 
 from dialer.core import agent as agents
-from dialer.core import blending, originating, routing, rules
+from dialer.core import blending, originating, recycling, routing
 from dialer.core import call as calls
 from dialer.core import transfer as transfers
 from dialer.core.commands import (
     AnyCommand,
-    ClearTimer,
     CloseLine,
     HangUp,
     OpenLine,
@@ -31,10 +30,8 @@ from dialer.core.commands import (
     SaveAgent,
     SaveCall,
     SaveCampaignState,
-    SaveLead,
     SaveLedger,
     SaveTransfer,
-    SetTimer,
     Tell,
 )
 from dialer.core.desk import Desk, TrunkDesk
@@ -156,7 +153,7 @@ def _call_ended(floor: FloorState, call: Call, desk: Desk, at: float, onward: _R
         trunk, attempt = onward
         _go_on(floor, desk, call, lead, trunk, routing.further(way, attempt, call.trunk), at)
         return
-    after = recycle(floor, desk, lead, call, at)
+    after = recycling.recycle(floor, desk, lead, call, at)
     desk.hopper.release(lead.id)
     desk.hopper.wake()
     if call.direction == "in" and after.due is not None and desk.state is CampaignState.FINISHED:
@@ -182,57 +179,6 @@ def _go_on(
     if agent is not None and agent.attempt == call.attempt:
         agent_step(floor, agent.id, agents.CallMoved(at=at, attempt=new.attempt))
         call_step(floor, new.attempt, calls.AgentReserved(at=at, agent=agent.id, bridge=None))
-
-
-def recycle(floor: FloorState, desk: Desk, lead: Lead, call: Call, at: float) -> rules.Recycle:
-    """Save what becomes of the lead after the call, and set the timer of its next attempt."""
-    after = _settled(floor, lead, call, rules.recycle(lead, call, desk.campaign, at))
-    if after.is_same:
-        return after
-    floor.out.append(
-        SaveLead(
-            lead=lead.id,
-            ordinal=after.lead.ordinal,
-            due=after.due,
-            next_phone=after.lead.next_phone,
-            finished=after.finished,
-            bad_phone=after.bad_phone,
-            why=after.why,
-            is_promised=after.lead.is_promised,
-            owner=after.lead.owner,
-            owned_until=after.lead.owned_until,
-            at=at,
-            is_call_in=call.direction == "in",
-        )
-    )
-    if after.bad_phone is not None:
-        floor.mark_bad(after.bad_phone, call.number)
-    subject = str(lead.id)
-    if after.due is None:
-        floor.out.append(ClearTimer(kind="lead", subject=subject))
-    else:
-        floor.out.append(SetTimer(kind="lead", subject=subject, due=after.due, campaign=desk.campaign.id))
-    return after
-
-
-def _settled(floor: FloorState, lead: Lead, call: Call, after: rules.Recycle) -> rules.Recycle:
-    """What becomes of *lead* if it had more than one live call: what a conversation or a promise made of it stands against a
-    call that came to nothing, which counts all the same."""
-    before = floor.fates.get(lead.id)
-    if before is not None and call.result is not Result.TALKED and call.callback_at is None:
-        counted = msgspec.structs.replace(
-            before.lead, phones=after.lead.phones, ordinal=max(before.lead.ordinal, after.lead.ordinal)
-        )
-        after = msgspec.structs.replace(before, lead=counted, bad_phone=after.bad_phone, is_same=False)
-    if lead.id not in floor.live_leads:
-        floor.fates.pop(lead.id, None)
-        return after
-    if call.result is Result.TALKED or after.lead.is_promised:
-        floor.fates[lead.id] = after
-    for other in floor.leads:
-        if floor.leads[other].id == lead.id:
-            floor.leads[other] = msgspec.structs.replace(after.lead, finished=after.finished or "")
-    return after
 
 
 def hold_again(floor: FloorState, call: Call, at: float) -> None:
@@ -438,8 +384,9 @@ def _drop_third(floor: FloorState, transfer: Transfer, call: Call, at: float) ->
         return
     assert transfer.third is not None
     floor.out += (HangUp(channel=transfer.third), CloseLine(bridge=line_bridge(transfer.third)))
+    floor.servers.desk(call.server).gave_back()
     if transfer.trunk in floor.trunks:
-        floor.trunks[transfer.trunk].gave_back()
+        floor.trunks[transfer.trunk].gave_back(transfer.third)
 
 
 def _left_transfer(floor: FloorState, attempt: AttemptId, agent_id: AgentId, at: float) -> None:

@@ -20,7 +20,7 @@ from dialer.core.commands import (
     StopTone,
     Tell,
 )
-from dialer.core.ids import ChannelId, line_bridge
+from dialer.core.ids import line_bridge
 from dialer.core.transfer_facts import (
     CompleteAsked,
     Fact,
@@ -204,8 +204,7 @@ def person_gone(transfer: Transfer, fact: Fact) -> Step:
 
 
 def _aside_too(transfer: Transfer) -> list[AnyCommand]:
-    aside: ChannelId | None = transfer.aside
-    return [HangUp(channel=aside)] if aside is not None else []
+    return [HangUp(channel=transfer.aside)] if transfer.aside is not None else []
 
 
 def operator_left_alone(transfer: Transfer, fact: Fact) -> Step:

@@ -7,7 +7,8 @@
 3. A colleague is called only if idle, and on the same server: nobody's conversation, pause or evening is broken into. From the
    call for them on they are promised to it, like any operator.
 4. Numbers from outside take the campaign's trunks by the rules of every call (:mod:`dialer.core.routing`): destinations, channels and calls per
-   second; and the do-not-call lists hold, which the store looks at right before.
+   second, of the server, too; and the do-not-call lists hold, which the store looks at right before. One may be the call that probes a
+   trunk; it tells of the trunk only if it is answered.
 5. A phone's own hold key holds like ours. A phone's second call is a consultation beside the conversation. A REFER
    transfers: to whom it names, or, where it names the phone's second call, to whom that one is with.
 """
@@ -178,14 +179,16 @@ def call_third(
         _call_colleague(floor, transfer, call, target.colleague, is_held=before is not None, at=at)
         return True
     desk = floor.desks[call.campaign]
-    if floor.why_not_originating(call.server):
+    server = floor.servers.desk(call.server)
+    if floor.why_not_originating(call.server) or not server.room(at):
         return False
     trunk = routing.choose(floor, desk, target.number, call.server, at)
     if trunk is None:
         return False
     _over(floor, before, at)
     third = third_of(call.attempt, transfer.place)
-    trunk.took(at)
+    trunk.took(at, third)
+    server.took(at)
     transfer = msgspec.structs.replace(transfer, third=third, trunk=trunk.trunk.id, target=target.number)
     _called(floor, transfer, is_held=before is not None)
     floor.out.append(
@@ -325,9 +328,13 @@ def on_aside_gone(floor: FloorState, channel: ChannelId, at: float) -> bool:
 
 def on_third_answered(floor: FloorState, event: ev.ThirdAnswered) -> None:
     """They get a bridge of their own. Whom nobody wants any more is hung up: the answer crossed our cancel."""
-    if _transfer_of(floor, event.channel) is None:
+    transfer = _transfer_of(floor, event.channel)
+    if transfer is None:
         floor.out.append(HangUp(channel=event.channel))
     else:
+        if transfer.trunk in floor.trunks and floor.trunks[transfer.trunk].probe == event.channel:
+            trunk = floor.trunks[transfer.trunk]
+            routing.note(floor, trunk, event.at, trunk.judged(event.channel, event.at, is_carried=True))
         bridge = line_bridge(event.channel)
         floor.out.append(OpenLine(channel=event.channel, bridge=bridge, is_mixed=True))
 
@@ -398,5 +405,7 @@ def restore(floor: FloorState, kept: tuple[Transfer, ...]) -> None:
         floor.transfers[one.attempt] = one
         if one.aside is not None:
             floor.by_aside[one.aside] = one.attempt
-        if one.has_third and one.trunk in floor.trunks:
-            floor.trunks[one.trunk].came()
+        if one.has_third and one.colleague is None:
+            floor.servers.desk(floor.calls[one.attempt].server).came()
+            if one.trunk in floor.trunks:
+                floor.trunks[one.trunk].came()

@@ -183,11 +183,11 @@ class Queue:
         return msgspec.structs.replace(command, wait_s=self._expected_s(call, at), place=self._place(call))
 
     def _place(self, call: Call) -> int | None:
-        """Which one the person is of those who called that campaign and wait; None: that is not told."""
+        """Which one the person is of those who called that campaign on that server and wait; None: that is not told."""
         if call.direction == "out" or not self._desks[call.campaign].campaign.inbound.is_position_told:
             return None
         others = (self._calls[attempt] for attempt in self.callers(call.campaign))
-        return 1 + sum(came_before(other, call) for other in others)
+        return 1 + sum(other.server == call.server and came_before(other, call) for other in others)
 
     def _expected_s(self, call: Call, at: float) -> float | None:
         people = [self._calls[attempt] for attempt in self._people]

@@ -10,6 +10,7 @@ and people who call us when they are told to by a line on standard input::
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,7 +86,8 @@ def main(folder: Path, port: int, media: int, our_address: str) -> None:
 
 
 async def run(folder: Path, port: int, media: int, our_address: str) -> None:
-    """Run the carrier until standard input ends or we are cancelled. Raises LabError, EmbeddedError, BadFile, OSError."""
+    """Run the carrier until we are cancelled; the end of standard input ends nothing. Raises LabError, EmbeddedError, BadFile, OSError."""
+    _check_free(port)
     accounts, secrets = await asyncio.to_thread(_accounts, folder)
     install = await asyncio.to_thread(find_asterisk)
     async with LabCarrier(
@@ -101,6 +103,24 @@ async def run(folder: Path, port: int, media: int, our_address: str) -> None:
     ) as carrier:
         click.echo(describe(carrier, secrets))
         await _serve(carrier, our_address)
+
+
+def _check_free(port: int) -> None:
+    """Raises LabError: one of the SIP ports is taken. Asterisk would start all the same, and nobody would hear it."""
+    for number, kind in (
+        (port, socket.SOCK_DGRAM),
+        (port, socket.SOCK_STREAM),
+        (port + 1, socket.SOCK_STREAM),
+    ):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:  # what was closed a minute ago does not count
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", number))
+            except OSError:
+                raise LabError(
+                    f"port {number} of 127.0.0.1 is taken: does another ./dev lab run? --port takes others"
+                ) from None
 
 
 def _accounts(folder: Path) -> tuple[tuple[Account, ...], Path]:

@@ -28,16 +28,23 @@ from dialer.engine.serverline import trunks_of
 from dialer.pbx import foreign
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.deskphones import PhoneLine, phone_lines
+from dialer.pbx.files import read_file
 from dialer.pbx.foreign import Change, Plan
 from dialer.pbx.render import render_asterisk, render_lines
 from dialer.pbx.trunks import TrunkLine
 from dialer.store import settings as stored
 from dialer.store.connect import open_reader
 from dialer.store.deskphones import load_phones
-from dialer.store.files import Secrets, SystemSettings, load_secrets, load_system
+from dialer.store.files import (
+    MUSIC_FOLDER,
+    SHARED_FOLDER,
+    TLS_FOLDER,
+    Secrets,
+    SystemSettings,
+    load_secrets,
+    load_system,
+)
 
-MUSIC_FOLDER, SHARED_FOLDER, TLS_FOLDER = "music", "run", "tls"
-"""Of the home folder."""
 _PASSWORD = re.compile(r"^(\s*\w*password\s*=>?\s*)(.+)$", re.MULTILINE)
 _ARI_S = 5.0
 
@@ -280,7 +287,7 @@ def difference(
         target = source.system.asterisk_folder(server)
         texts = _texts(source, server, target, _folders(modules, data))
         changes = [
-            Change(path=target / "etc" / name, before=_read(target / "etc" / name), after=text)
+            Change(path=target / "etc" / name, before=read_file(target / "etc" / name), after=text)
             for name, text in texts.items()
         ]
     return "".join(_shown(change) for change in changes)
@@ -308,13 +315,6 @@ def masked(before: str, after: str) -> tuple[str, str]:
         return _PASSWORD.sub(lambda found: found[1] + ("***" if found[2] in both else f"*** ({which})"), text)
 
     return mask(before, "old"), mask(after, "new")
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
 
 
 # -- while an engine runs -----------------------------------------------------------------------

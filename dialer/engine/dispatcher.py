@@ -53,8 +53,9 @@ from dialer.engine.logs import about_command
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxError, PbxGarbled, PbxRefused, PbxUnreachable, Unsendable
 from dialer.pbx.inbox import Inbox
+from dialer.pbx.requests import Request, to_request
 from dialer.pbx.waiting import Sounds
-from dialer.pbx.wire import Request, to_refusal, to_request
+from dialer.pbx.wire import to_refusal
 from dialer.store.errors import StoreError
 from dialer.store.journal import Journal
 from dialer.timers import Timers
@@ -82,15 +83,14 @@ Route = Callable[[AnyCommand, str], Sequence[AriClient]]
 class Dispatcher:
     """Carries commands out; answers come as events into *inbox*.
 
-    *route*: who is given a command about a channel, where there are several servers; else *ari* has them all.
+    *route*: who is given a command about a channel (of the only server: always its client).
     *forget*: clears a choice away that has been written down; called in a thread.
     """
 
     def __init__(
         self,
         *,
-        ari: AriClient | None = None,
-        route: Route | None = None,
+        route: Route,
         inbox: Inbox[ev.Event],
         journal: Journal,
         timers: Timers,
@@ -103,7 +103,7 @@ class Dispatcher:
         countries: Callable[[], Sequence[str]] = lambda: (),
         sounds: Sounds = lambda _: {},
     ) -> None:
-        self._route: Route = route if route is not None else (lambda *_: [ari] if ari is not None else [])
+        self._route = route
         self._inbox = inbox
         self._journal = journal
         self._timers = timers

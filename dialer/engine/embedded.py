@@ -19,8 +19,8 @@ import aiohttp
 from dialer.engine.install import AsteriskInstall, default_root, find_asterisk
 from dialer.engine.ports import NoFreePort, Ports, choose_ports, is_free
 from dialer.engine.process import POLL_S, EmbeddedError, ServerProcess
+from dialer.pbx.deskphones import PHONE_OPTIONS_INTERVAL_S
 from dialer.pbx.render import (
-    PHONE_OPTIONS_INTERVAL_S,
     SOCKET_PATH_MAX,
     PhoneLine,
     TrunkLine,

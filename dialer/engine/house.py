@@ -130,17 +130,9 @@ class House:
         """Read agents, trunks and campaigns from the store again, and the centre's rules from its file, and tell
         Asterisk and the floor. Raises BadFile: the file cannot be used."""
         system = await asyncio.to_thread(load_system, self.home)
-        self._allowed_from = system.phones.allowed_from
-        await self._keep_centre(system.centre)
-        loaded = await self.journal.load()
-        self._desk_phones = {phone.extension: phone for phone in loaded.phones}
-        self._countries = loaded.centre.countries
+        loaded = await self._load(system)
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
-        await self._last_word.make_prompts([one.campaign for one in loaded.campaigns])
-        await self._last_word.lay_out_numbers(
-            [one.campaign for one in loaded.campaigns], loaded.trunks, system.centre, system.access.numbers
-        )
-        await asyncio.to_thread(lay_out_pins, self.home)
+        await self._lay_out(loaded, system)
         await self.asterisks.apply(self._trunk_lines(loaded), self._phone_lines(loaded))
         await self.asterisks.configure(self._source(loaded, system))
         at = self.clock()
@@ -158,33 +150,38 @@ class House:
             "agents": len(loaded.agents),
         }
 
+    async def _load(self, system: SystemSettings) -> Loaded:
+        """What the journal has now, with the centre's rules of *system*; and what we know ourselves of it from now on."""
+        await self._keep_centre(system.centre)
+        loaded = await self.journal.load()
+        self._allowed_from = system.phones.allowed_from
+        self._desk_phones = {phone.extension: phone for phone in loaded.phones}
+        self._countries = loaded.centre.countries
+        return loaded
+
+    async def _lay_out(self, loaded: Loaded, system: SystemSettings) -> None:
+        """What the dialplan and its scripts look up in the shared folder."""
+        campaigns = [one.campaign for one in loaded.campaigns]
+        await self._last_word.make_prompts(campaigns)
+        await self._last_word.lay_out_numbers(campaigns, loaded.trunks, system.centre, system.access.numbers)
+        await asyncio.to_thread(lay_out_pins, self.home)
+
     # -- starting -----------------------------------------------------------------------
 
     async def _start(self) -> None:
         self.settings = await asyncio.to_thread(load_system, self.home)
-        self._allowed_from = self.settings.phones.allowed_from
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
         held = await asyncio.to_thread(claim, self.home / "run" / "engine.lock")
         self._stack.callback(held.release)
         journal = await Journal.open(self.settings.journal, busy_s=BUSY_S, wall=time.time)
         self.journal = await self._stack.enter_async_context(journal)
-        await self._keep_centre(self.settings.centre)
-        loaded = await self.journal.load()
-        self._desk_phones = {phone.extension: phone for phone in loaded.phones}
-        self._countries = loaded.centre.countries
+        loaded = await self._load(self.settings)
         self._last_word = await asyncio.to_thread(
             lambda: LastWordDesk(self.home, journal=self.journal, inbox=self.inbox, clock=self.clock)
         )
         self._stack.push_async_callback(self._last_word.aclose)
         await self._start_servers(loaded)
-        await self._last_word.make_prompts([one.campaign for one in loaded.campaigns])
-        await self._last_word.lay_out_numbers(
-            [one.campaign for one in loaded.campaigns],
-            loaded.trunks,
-            self.settings.centre,
-            self.settings.access.numbers,
-        )
-        await asyncio.to_thread(lay_out_pins, self.home)
+        await self._lay_out(loaded, self.settings)
         self._make_parts()
         for line in self.lines.values():
             await self._stack.enter_async_context(line.ari)
@@ -396,7 +393,7 @@ class House:
 
     async def _stop(self, failure: BaseException | None) -> None:
         if self._tasks:
-            await self.asterisks.last_words(self.floor.calls.values(), self.clock())
+            await self.asterisks.last_words(self.floor, self.clock())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -21,12 +21,11 @@ from dialer.pbx.inbox import Inbox
 from dialer.pbx.prompts import Prompts
 from dialer.pbx.render import CHOICES_FOLDER
 from dialer.store.errors import StoreError
+from dialer.store.files import SHARED_FOLDER
 from dialer.store.journal import Journal
 
 log = logging.getLogger(__name__)
 
-SHARED_FOLDER = "run"
-"""Of the home folder: in it lies what the engine and the scripts that Asterisk runs tell each other."""
 CHOICES_S = 2.0
 """The box of choices is looked through so often."""
 CHOICES_AGAIN_S = 10.0

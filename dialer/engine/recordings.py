@@ -32,7 +32,7 @@ from dialer.engine.identity import Clock
 from dialer.engine.logs import about_call
 from dialer.pbx.errors import Unsendable
 from dialer.pbx.inbox import Inbox
-from dialer.pbx.wire import recording_path
+from dialer.pbx.requests import recording_path
 
 log = logging.getLogger(__name__)
 

@@ -50,8 +50,6 @@ LOOK_S = 0.5
 """It is looked so often whether a server is dead."""
 SILENT = 4
 """A server that does not refuse connections, but keeps silent, is given so many times ``lost_after_s``."""
-MUSIC_FOLDER = "music"
-"""Of the home folder: what lies in it is played to people who are held."""
 
 
 class Ears:

@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dialer.core import events as ev
-from dialer.core.commands import AnyCommand, SendToLastWord
+from dialer.core.commands import AnyCommand, SendToLastWord, SendToOverflow
 from dialer.core.floor import Floor
 from dialer.core.ids import ONLY, ServerId
 from dialer.core.values import AgentState, Call, CallState
 from dialer.engine.configuring import Source, refresh
 from dialer.engine.embedded import EmbeddedAsterisk
 from dialer.engine.install import find_asterisk
-from dialer.engine.lastword import SHARED_FOLDER
 from dialer.engine.ports import Ports, choose_ports
 from dialer.engine.process import EmbeddedError
 from dialer.engine.serverline import Ears, ServerLine, trunks_of
@@ -30,15 +29,13 @@ from dialer.pbx.checks import BadSetting
 from dialer.pbx.client import AriClient, Meter
 from dialer.pbx.errors import PbxError
 from dialer.pbx.render import PhoneLine, TrunkLine
+from dialer.pbx.requests import to_request
 from dialer.pbx.whereabouts import Whereabouts
-from dialer.pbx.wire import to_request
+from dialer.store.files import MUSIC_FOLDER, SHARED_FOLDER, TLS_FOLDER, Secrets, SystemSettings
 from dialer.store.files import Ports as PortSettings
-from dialer.store.files import Secrets, SystemSettings
 
 log = logging.getLogger(__name__)
 
-MUSIC_FOLDER = "music"
-"""Of the home folder: what lies in it is played to people who are held."""
 LAST_WORDS_S = 2.0
 CONNECT_S = 10.0
 """An embedded Asterisk's events flow by then; we wait for them before we say that we are in charge."""
@@ -136,22 +133,28 @@ class Asterisks:
                 while not all(self.lines[name].ari.is_connected for name in self.embedded):
                     await asyncio.sleep(0.02)
 
-    async def last_words(self, calls: Iterable[Call], at: float) -> None:
-        """Whoever answered and waits for an operator is not left in silence when we go."""
-        waiting = [call for call in calls if call.state is CallState.ANSWERED]
-        await asyncio.gather(*(self._last_word(call, at) for call in waiting))
+    async def last_words(self, floor: Floor, at: float) -> None:
+        """Whoever waits for an operator is not left in silence when we go: they get the last word, or who called us the overflow."""
+        waiting = [call for call in floor.calls.values() if call.state is CallState.ANSWERED]
+        await asyncio.gather(*(self._last_word(call, _farewell(call, floor), at) for call in waiting))
 
-    async def _last_word(self, call: Call, at: float) -> None:
+    async def _last_word(self, call: Call, command: AnyCommand, at: float) -> None:
         line = self.lines.get(call.server)
         if line is None:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
-                for one in to_request(
-                    SendToLastWord(attempt=call.attempt), trunks={}, recordings=Path("/"), at=at
-                ):
+                for one in to_request(command, trunks={}, recordings=Path("/"), at=at):
                     with contextlib.suppress(PbxError):
                         await line.ari.request(one.method, one.path, json=one.json, repeatable=True)
+
+
+def _farewell(call: Call, floor: Floor) -> AnyCommand:
+    """What becomes of the person who waits, as in the tables (:mod:`dialer.core.call`)."""
+    if call.direction == "out":
+        return SendToLastWord(attempt=call.attempt)
+    place = floor.desks[call.campaign].campaign.inbound.overflow
+    return SendToOverflow(attempt=call.attempt, place=place)
 
 
 def applied(settings: SystemSettings) -> tuple[ev.Server, ...]:
@@ -237,7 +240,7 @@ async def _start(
             music=settings.home / MUSIC_FOLDER,
             shared=settings.home / SHARED_FOLDER,
             recordings=settings.recordings_folder,
-            tls=settings.home / "tls",
+            tls=settings.home / TLS_FOLDER,
             system_name=name,
             ari_monitor_password=monitor,
             outlive=outlive,

@@ -199,7 +199,9 @@ def chosen_attempts(command: Command) -> Command:
         click.option("--operator-result", help="Only with this result of the operator's."),
         click.option("--result", help="Only with this result of the telephone's."),
         click.option(
-            "--direction", type=click.Choice(["out", "in"]), help="Only calls that we made, or only calls to us."
+            "--direction",
+            type=click.Choice(["out", "in"]),
+            help="Only calls that we made, or only calls to us.",
         ),
         click.option(
             "--contact", type=click.IntRange(1), help="Only to this person, by the number in listings."

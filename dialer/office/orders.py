@@ -105,6 +105,8 @@ def _nobody_left(connection: sqlite3.Connection, name: str) -> str:
         "SELECT 1 FROM leads WHERE campaign = ? AND finished IS NULL LIMIT 1", (name,)
     ).fetchone():
         return ""
+    if numbers := settings.load_campaign(connection, name).campaign.inbound.numbers:
+        return f"It has nobody to call now, and takes calls to {', '.join(numbers)}."
     lists = [
         row[0]
         for row in connection.execute(

@@ -6,10 +6,11 @@ engine runs is Asterisk's at once; calls go on.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,15 @@ import msgspec
 
 from dialer.core.deskphone import OUTSIDE, DeskPhone, Model, PhoneTransport
 from dialer.core.destinations import allows
+from dialer.office.asterisks import Link, links
 from dialer.office.orders import add_agent, store, tell
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.checks import codecs as checked_codecs
+from dialer.pbx.errors import PbxError
 from dialer.pbx.trunks import has_certificate
 from dialer.store import deskphones, files, pins, settings
 from dialer.store.connect import open_reader
 from dialer.store.errors import Conflict
-
-TLS_FOLDER = "tls"
 
 
 def add_phone(
@@ -50,9 +51,9 @@ def add_phone(
     """
     if codecs:
         checked_codecs(f"phone {extension}: codecs", tuple(codecs))
-    if transport == "tls" and not has_certificate(home / TLS_FOLDER):
+    if transport == "tls" and not has_certificate(home / files.TLS_FOLDER):
         raise BadSetting(
-            f"phone {extension}: transport: there is no certificate for TLS in {home / TLS_FOLDER}"
+            f"phone {extension}: transport: there is no certificate for TLS in {home / files.TLS_FOLDER}"
             " (certificate.pem and key.pem)"
         )
     with store(home) as connection:
@@ -109,9 +110,32 @@ def _check_outside(connection: sqlite3.Connection, phone: DeskPhone) -> None:
 
 
 def list_phones(home: Path) -> list[dict[str, Any]]:
-    """Rows for a listing. Raises StoreError."""
-    with closing(open_reader(files.load_system(home).journal)) as connection:
-        return deskphones.list_phones(connection)
+    """Rows for a listing, with whether the phone is registered now. Raises StoreError, BadFile.
+
+    *registered*: ``yes`` (and answers OPTIONS) or ``no``, as the servers say that could be asked; else empty.
+    """
+    system = files.load_system(home)
+    with closing(open_reader(system.journal)) as connection:
+        rows = deskphones.list_phones(connection)
+    states = asyncio.run(_endpoint_states(links(system, files.load_secrets(home))))
+    for row in rows:
+        found = {one[row["extension"]] for one in states if row["extension"] in one}
+        is_asked = bool(found) and row["model"] != OUTSIDE
+        row["registered"] = ("yes" if "online" in found else "no") if is_asked else ""
+    return rows
+
+
+async def _endpoint_states(servers: Sequence[Link]) -> list[dict[str, str]]:
+    """Of each server that answers, its endpoints and whether they are ``online``."""
+    found = []
+    for link in servers:
+        if not link.url:
+            continue
+        with suppress(PbxError):
+            async with link.open() as ari:
+                told = await ari.request("GET", "/endpoints/PJSIP", repeatable=True)
+            found.append({str(one["resource"]): str(one["state"]) for one in told})
+    return found
 
 
 def phone_of(home: Path, extension: str) -> tuple[DeskPhone, str]:

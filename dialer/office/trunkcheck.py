@@ -59,20 +59,22 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
             log = f" Its log may say why: {self.log}" if self.log else ""
             return f"{name}: {where} did NOT take it: {'; '.join(self.standing.differences)}.{log}"
         words = [_STATES.get(self.standing.state, self.standing.state)]
-        if self.standing.registration is not None:
-            words.append(_REGISTRATIONS[self.standing.registration])
+        if (told := self.standing.registration) is not None:
+            # Asterisk says *rejected* also of a carrier who does not answer at all.
+            is_silent = told == "rejected" and self.standing.state == "offline"
+            words.append(_REGISTRATIONS["unregistered" if is_silent else told])
         return f"{name}: {where} has it; {', '.join(words)}."
 
 
 _STATES = {
     "online": "online (the carrier answers OPTIONS, or is not asked)",
-    "offline": "offline: the carrier does not answer OPTIONS",
+    "offline": "offline: the carrier does not answer OPTIONS (a new address is asked within options_interval_s)",
     "unknown": "not asked yet whether the carrier answers",
     "": "of unknown state",
 }
 _REGISTRATIONS = {
     "registered": "registered",
-    "rejected": "NOT registered: the carrier refuses (user name or password?)",
+    "rejected": "NOT registered: the carrier refuses (user name or password? It is tried again within a minute)",
     "unregistered": "not registered yet: the carrier has not answered",
     "unknown": "whether it is registered this Asterisk does not tell (it lacks res_prometheus)",
 }

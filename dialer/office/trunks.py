@@ -28,7 +28,9 @@ from dialer.office.trunkcheck import Found, is_gone, lines_of, verify
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.errors import PbxError
 from dialer.pbx.render import render_trunk_file, trunk_file
-from dialer.pbx.trunks import TrunkLine
+from dialer.pbx.taken import sections
+from dialer.pbx.trunks import FILE as PJSIP_FILE
+from dialer.pbx.trunks import TrunkLine, endpoint_of
 from dialer.store import documents, files
 from dialer.store import trunks as stored
 from dialer.store.connect import open_reader
@@ -45,6 +47,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     is_changed: bool
     settings: str
     pjsip: str
+    is_password_new: bool = False
+    """Another one than Asterisk's configuration has; no difference shows it."""
 
     def describe(self) -> str:
         """The differences, as ``diff -u`` writes them; empty: there are none."""
@@ -66,11 +70,15 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     def describe(self) -> str:
         """All of it, for people."""
         lines = [one.describe() for one in self.changes if one.describe()]
-        lines += [
-            f"Trunk {one.trunk.id}: {'applied' if one.is_changed else 'unchanged'}." for one in self.changes
-        ]
+        lines += [f"Trunk {one.trunk.id}: {_applied(one)}." for one in self.changes]
         lines += [self.said, *self.cautions, *(one.describe() for one in self.found)]
         return "\n".join(lines)
+
+
+def _applied(change: Change) -> str:
+    if change.is_password_new:
+        return "applied, its password is new"
+    return "applied" if change.is_changed else "unchanged"
 
 
 # -- compare and apply --------------------------------------------------------------------
@@ -87,8 +95,10 @@ def compare(home: Path, paths: Sequence[Path]) -> list[Change]:
 
 def describe_difference(home: Path, paths: Sequence[Path]) -> tuple[str, bool]:
     """What applying the files would change, for people, and whether it would change anything. Raises as :func:`compare`."""
-    changed = [one for one in compare(home, paths) if one.is_changed]
-    return "\n".join(one.describe() for one in changed) or "Nothing would change.", bool(changed)
+    changes = compare(home, paths)
+    lines = [one.describe() for one in changes if one.is_changed]
+    lines += [f"Trunk {one.trunk.id}: its password is new." for one in changes if one.is_password_new]
+    return "\n".join(lines) or "Nothing would change.", bool(lines)
 
 
 def apply(home: Path, paths: Sequence[Path]) -> Applied:
@@ -135,11 +145,29 @@ def _changes(
     """Raises BadSetting: all trunks together cannot be written (rule 1)."""
     known = {one.trunk.id: one.trunk for one in before}
     after = {**known, **{one.id: one for one in trunks}}
+    renewed: set[str] = set()
     for server in links(system, secrets):
-        trunk_file(
-            lines_of(server, after.values(), secrets), sip_bind=server.sip_bind, sip_port=server.sip_port
-        )
-    return [_change(known.get(one.id), one) for one in trunks]
+        lines = lines_of(server, after.values(), secrets)
+        trunk_file(lines, sip_bind=server.sip_bind, sip_port=server.sip_port)
+        renewed |= _renewed(server, lines)
+    return [
+        msgspec.structs.replace(_change(known.get(one.id), one), is_password_new=one.id in renewed)
+        for one in trunks
+    ]
+
+
+def _renewed(server: Link, lines: Iterable[TrunkLine]) -> set[str]:
+    """The trunks whose password is another one than what was rendered for the server."""
+    try:
+        text = (server.folder / "etc" / PJSIP_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return set()
+    had = {one.id: dict(one.values).get("password") for one in sections(text) if one.type == "auth"}
+    return {
+        line.trunk.id
+        for line in lines
+        if had.get(endpoint_of(line.trunk.id)) not in (None, line.secret) and line.secret
+    }
 
 
 def _change(before: Trunk | None, after: Trunk | None) -> Change:

@@ -22,10 +22,10 @@ from dialer.core.destinations import allows, countries_of, longest, trunk_ids
 from dialer.core.trunk import Trunk
 from dialer.office.asterisks import Link, links
 from dialer.office.sipwords import cause, status
+from dialer.pbx.dialstring import dial_number
 from dialer.pbx.errors import PbxError
 from dialer.pbx.trial import Audio, Measured, Step, place
 from dialer.pbx.trunks import endpoint_of
-from dialer.pbx.wire import dial_number
 from dialer.store import files, settings
 from dialer.store import trunks as stored
 from dialer.store.connect import open_reader
@@ -40,8 +40,6 @@ JITTER_MS_MAX = 30.0
 RTT_MS_MAX = 300.0
 """ITU-T G.114: 150 ms each way at most."""
 HEARD_S_MIN = 0.2
-RTCP_S = 6.0
-"""Far ends send a report every 5 s; after a shorter call there is none to be missed."""
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}\Z", re.ASCII)
 _ANCHOR = "docs/trunks.md#one-way-audio"
@@ -321,8 +319,8 @@ def _figures(measured: Measured) -> list[tuple[str, Any]]:
             "encryption",
             f"SIP {secure[measured.is_sip_encrypted]}, voice {secure[measured.is_voice_encrypted]}",
         ),
-        ("SIP", f"{_ms(measured.sip_rtt_ms)} there and back (OPTIONS)"),
-        ("voice", f"{_ms(measured.rtt_ms)} there and back (RTCP)"),
+        ("SIP", _there_and_back(measured.sip_rtt_ms, "OPTIONS")),
+        ("voice", _there_and_back(measured.rtt_ms, "RTCP")),
         (
             "theirs",
             (
@@ -345,5 +343,5 @@ def _figures(measured: Measured) -> list[tuple[str, Any]]:
     return figures
 
 
-def _ms(value: float | None) -> str:
-    return "not told" if value is None else f"{value:.1f} ms"
+def _there_and_back(value_ms: float | None, by: str) -> str:
+    return f"not told ({by})" if value_ms is None else f"{value_ms:.1f} ms there and back ({by})"

@@ -21,6 +21,10 @@ HOST = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?\Z"
 )
 SOUND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_/-]*\Z")
+OUR_ID = re.compile(r"[a-z0-9_-]{1,32}\Z")
+"""What people call a campaign or a trunk."""
+PHONE = re.compile(r"[A-Za-z0-9_.-]{1,40}\Z")
+"""A phone as Asterisk may name it to us, or we to it."""
 SIP_USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,?/-]+\Z")
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from string import Template
 from typing import Final
 
 import msgspec
@@ -32,6 +35,13 @@ AUTO_ANSWER: Final[Mapping[Model, Mapping[str, str]]] = {
 }
 """Headers of the INVITE, by model."""
 
+FILE: Final = "pjsip_phones.conf"
+PHONE_OPTIONS_INTERVAL_S: Final = 20
+"""Registered phones are asked so often whether they are there. Who does not answer in 3 s (``qualify_timeout`` in
+``phone.conf``, which leaves time for two repetitions) is lost: an unplugged phone is noticed within 23 s."""
+
+TRANSPORTS: Final = ("udp", "tcp")
+"""On which phones may register; ``tls`` too, where there is a certificate."""
 
 _TRANSFERS_TOLD: Final = "allow_transfer = yes\nset_var = PJSIP_TRANSFER_HANDLING()=ari-only"
 
@@ -74,6 +84,69 @@ def phone_lines(
         else:
             lacking.append(phone.extension)
     return lines, lacking
+
+
+def render_phones(
+    lines: Iterable[PhoneLine],
+    *,
+    fragments: Path,
+    codecs: tuple[str, ...],
+    options_interval_s: int,
+    media: str,
+    has_tls: bool,
+    may_refer: bool,
+) -> str:
+    """What ``pjsip_phones.conf`` holds. *fragments*: the folder of the templates; *codecs*: of phones that name none of their own;
+    *media*: lines for each endpoint; *has_tls*: there is a certificate; *may_refer*: see :func:`phone_values`.
+
+    :raises BadSetting: a value cannot be written; two phones have one extension.
+    """
+    checks.codecs("phone_codecs", codecs)
+    interval = checks.interval("phone_options_interval_s", options_interval_s)
+    transports = (*TRANSPORTS, "tls") if has_tls else TRANSPORTS
+    fragment = (fragments / "phone.conf").read_text(encoding="utf-8")
+    texts = ["; Rendered by Obzvon from the desk phones.\n"]
+    seen: set[str] = set()
+    for line in lines:
+        if line.extension in seen:
+            raise BadSetting(f"phone {line.extension}: given twice")
+        seen.add(line.extension)
+        texts.append(_phone(fragment, line, codecs, interval, media, transports, may_refer))
+    return "".join(texts)
+
+
+@lru_cache(maxsize=8192)
+def _phone(
+    fragment: str,
+    phone: PhoneLine,
+    codecs: tuple[str, ...],
+    interval: str,
+    media: str,
+    transports: tuple[str, ...],
+    may_refer: bool,
+) -> str:
+    """A phone's part; of thousands of them few change between two reloads."""
+    values = phone_values(
+        phone,
+        codecs=codecs,
+        options_interval_s=interval,
+        media=media,
+        transports=transports,
+        may_refer=may_refer,
+    )
+    return Template(fragment).substitute(values)
+
+
+def may_refer(modules: Path | None) -> bool:
+    """Whether that Asterisk tells us when a phone asks for a transfer by REFER, instead of doing it by itself: from 20.13, 21.8 and
+    22.3 on (``PJSIP_TRANSFER_HANDLING``). Of one whose modules are not here it is not known, and taken for no."""
+    if modules is None:
+        return False
+    try:
+        is_told = b"PJSIP_TRANSFER_HANDLING" in (modules / "chan_pjsip.so").read_bytes()
+    except OSError:
+        return False
+    return is_told and (modules / "res_pjsip_refer.so").exists()
 
 
 def phone_values(

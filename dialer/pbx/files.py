@@ -1,9 +1,17 @@
-"""Writing files of Asterisk's configuration: whole, and then renamed, so that nobody reads half of one."""
+"""Files of Asterisk's configuration: written whole, and then renamed, so that nobody reads half of one."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+def read_file(path: Path) -> str | None:
+    """What *path* holds, whatever its bytes are (:func:`write_file` writes them back); None: there is no such file. Raises OSError."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def write_file(path: Path, text: str, *, mode: int = 0o600) -> None:

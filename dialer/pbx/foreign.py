@@ -15,7 +15,7 @@
    values, and our transports have names and ports of their own.
 4. Names may meet: a section of theirs that has the name of one of ours (a phone 101 here and there) is an error before anything
    is written.
-5. Doing it twice changes nothing the second time; :func:`remove` takes out exactly what :func:`install` put in.
+5. Doing it twice changes nothing the second time; :func:`removal` takes out exactly what :func:`plan` put in.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Final
 import msgspec
 
 from dialer.pbx.checks import BadSetting
-from dialer.pbx.files import write_file
+from dialer.pbx.files import read_file, write_file
 
 FOLDER: Final = "obzvon"
 MARK: Final = "; Rendered by Obzvon; changes made here are lost."
@@ -151,15 +151,15 @@ def plan(into: Path, files: Mapping[str, str]) -> Plan:
     changes = []
     ours = into / FOLDER
     for name, text in sorted(files.items()):
-        before = _read(ours / name)
+        before = read_file(ours / name)
         if before is not None and not before.startswith(MARK):
             raise BadSetting(f"{ours / name}: is not ours (its first line is not {MARK!r}); move it away")
         if before != text:
             changes.append(Change(path=ours / name, before=before, after=text))
-    changes += [Change(path=path, before=_read(path), after=None) for path in _stale(ours, files)]
+    changes += [Change(path=path, before=read_file(path), after=None) for path in _stale(ours, files)]
     for name in TARGETS:
         target = target_of(into, name)
-        before = _read(target) or ""
+        before = read_file(target) or ""
         after = with_block(before, f'#include "{FOLDER}/{name}"')
         if after != before:
             changes.append(Change(path=target, before=before, after=after))
@@ -173,11 +173,11 @@ def removal(into: Path) -> Plan:
     """
     changes = []
     for path in sorted(into.glob("*.conf")):
-        before = _read(path) or ""
+        before = read_file(path) or ""
         after = without_block(before)
         if after != before:
             changes.append(Change(path=path, before=before, after=after))
-    changes += [Change(path=path, before=_read(path), after=None) for path in _stale(into / FOLDER, {})]
+    changes += [Change(path=path, before=read_file(path), after=None) for path in _stale(into / FOLDER, {})]
     return Plan(changes=tuple(changes), reloads=tuple(RELOADS.values()) if changes else ())
 
 
@@ -217,7 +217,9 @@ def carry_out(into: Path, plan: Plan) -> None:
 
 def is_installed(into: Path) -> bool:
     """Whether our files are in that folder, and asked for."""
-    return (into / FOLDER / "pjsip.conf").is_file() and BEGIN in (_read(target_of(into, "pjsip.conf")) or "")
+    return (into / FOLDER / "pjsip.conf").is_file() and BEGIN in (
+        read_file(target_of(into, "pjsip.conf")) or ""
+    )
 
 
 def target_of(into: Path, name: str) -> Path:
@@ -225,7 +227,7 @@ def target_of(into: Path, name: str) -> Path:
     *custom, plain = TARGETS[name]
     for one in custom:
         if (into / one).is_file() and any(
-            one in _DIRECTIVE.findall(_read(path) or "") for path in sorted(into.glob("*.conf"))
+            one in _DIRECTIVE.findall(read_file(path) or "") for path in sorted(into.glob("*.conf"))
         ):
             return into / one
     return into / plain
@@ -262,7 +264,7 @@ def _check(into: Path, files: Mapping[str, str]) -> None:
             if name != "general"
         }
         for path in sorted(into.glob(pattern)):
-            both = ours & {name for name, _ in _SECTION.findall(without_block(_read(path) or ""))}
+            both = ours & {name for name, _ in _SECTION.findall(without_block(read_file(path) or ""))}
             if both:
                 raise BadSetting(
                     f"{path}: has a section of the same name as ours: {', '.join(sorted(both))}. Give the phone or trunk"
@@ -295,7 +297,7 @@ def _cautions(into: Path) -> Iterator[str]:
 
 
 def _all(into: Path, name: str) -> str:
-    return "\n".join(_read(path) or "" for path in sorted(into.glob(f"{name}*.conf")))
+    return "\n".join(read_file(path) or "" for path in sorted(into.glob(f"{name}*.conf")))
 
 
 def _stale(ours: Path, files: Mapping[str, str]) -> list[Path]:
@@ -303,7 +305,7 @@ def _stale(ours: Path, files: Mapping[str, str]) -> list[Path]:
     return [
         path
         for path in sorted([*ours.glob("*.conf"), *ours.glob("dialplan/*.conf")])
-        if str(path.relative_to(ours)) not in files and (_read(path) or "").startswith(MARK)
+        if str(path.relative_to(ours)) not in files and (read_file(path) or "").startswith(MARK)
     ]
 
 
@@ -317,13 +319,6 @@ def _reloads(into: Path, changes: list[Change]) -> tuple[str, ...]:
             if name.startswith(kind) or (kind == "extensions" and "dialplan/" in inside):
                 found.add(module)
     return tuple(sorted(found))
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 def _give(path: Path, owner: os.stat_result) -> None:

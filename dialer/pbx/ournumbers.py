@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,8 +23,9 @@ from phonenumbers import NumberParseException, PhoneMetadata
 from dialer.core.destinations import allows, countries_of, trunk_ids
 from dialer.core.ids import TrunkId
 from dialer.core.values import Campaign, Centre, Trunk
+from dialer.pbx.dialstring import dial_string
 from dialer.pbx.errors import Unsendable
-from dialer.pbx.wire import TRUNK_PREFIX, dial_number
+from dialer.pbx.files import read_file, write_file
 
 FOLDER = "did"
 ACCESS = "access"
@@ -119,7 +119,8 @@ def lay_out(
     folder = ivr / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in texts.items():
-        _write(folder / name, text)
+        if read_file(folder / name) != text:
+            write_file(folder / name, text)
     for path in folder.iterdir():
         if path.name not in texts:
             path.unlink(missing_ok=True)
@@ -135,7 +136,7 @@ def _forward(campaign: Campaign, trunks: Mapping[TrunkId, Trunk], centre: Centre
         trunk = trunks.get(TrunkId(name))
         if trunk is not None and allows(trunk, countries, number):
             try:
-                return f"{dial_number(number, trunk)}@{TRUNK_PREFIX}{trunk.id}"
+                return dial_string(number, trunk)
             except Unsendable:
                 break
     cautions.append(
@@ -143,18 +144,3 @@ def _forward(campaign: Campaign, trunks: Mapping[TrunkId, Trunk], centre: Centre
         " callers are offered a callback"
     )
     return ""
-
-
-def _write(path: Path, text: str) -> None:
-    content = text.encode("ascii")
-    try:
-        if path.read_bytes() == content:
-            return
-    except OSError:
-        pass
-    scratch = path.with_name(f".{path.name}.new")
-    with os.fdopen(
-        os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
-    ) as file:
-        file.write(content)
-    scratch.replace(path)

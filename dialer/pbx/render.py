@@ -24,23 +24,18 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from string import Template
 
 from dialer.pbx import checks
 from dialer.pbx.checks import BadSetting
-from dialer.pbx.deskphones import PhoneLine, phone_values
+from dialer.pbx.deskphones import FILE as PHONES_FILE
+from dialer.pbx.deskphones import PHONE_OPTIONS_INTERVAL_S, PhoneLine, may_refer, render_phones
+from dialer.pbx.files import read_file, write_file
 from dialer.pbx.music import write_music
 from dialer.pbx.trunks import FILE as TRUNKS_FILE
 from dialer.pbx.trunks import TrunkLine, has_certificate, render_trunks, transport_values
-
-PHONE_OPTIONS_INTERVAL_S = 20
-"""Registered phones are asked so often whether they are there. Who does not answer in 3 s (``qualify_timeout`` in
-``phone.conf``, which leaves time for two repetitions) is lost: an unplugged phone is noticed within 23 s."""
-
-TRANSPORTS = ("udp", "tcp")
-"""On which phones may register; ``tls`` too, where there is a certificate."""
 
 PRIVATE_NETS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")
 """RFC 1918, and this machine: nobody there is told the address of the outside."""
@@ -179,7 +174,7 @@ def render_asterisk(
     if into is not None:
         (into / "dialplan").mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, text in rendered.items():
-            _write(into / name, text)
+            write_file(into / name, text)
         return into / "asterisk.conf"
     kept = (shared, shared / IVR_FOLDER, shared / CHOICES_FOLDER, shared / ACCESS_FOLDER)
     # Without the last one ARI refuses to record.
@@ -191,7 +186,7 @@ def render_asterisk(
     if not (folders["moh"] / _OWN_MUSIC).exists():
         write_music(folders["moh"] / _OWN_MUSIC)
     for name, text in rendered.items():
-        _write(folders["etc"] / name, text)
+        write_file(folders["etc"] / name, text)
     return folders["etc"] / "asterisk.conf"
 
 
@@ -227,9 +222,9 @@ def render_lines(
         may_refer=may_refer(modules),
     )
     etc = target.absolute() / "etc"
-    changed = {name: text for name, text in rendered.items() if _text(etc / name) != text}
+    changed = {name: text for name, text in rendered.items() if read_file(etc / name) != text}
     for name, text in changed.items():
-        _write(etc / name, text)
+        write_file(etc / name, text)
     return bool(changed)
 
 
@@ -239,9 +234,9 @@ def render_trunk_file(
     """As :func:`render_lines`, but for the trunks alone: phones stay as they are."""
     text = trunk_file(trunks, sip_bind=sip_bind, sip_port=sip_port, outside=outside)
     file = target.absolute() / "etc" / TRUNKS_FILE
-    if _text(file) == text:
+    if read_file(file) == text:
         return False
-    _write(file, text)
+    write_file(file, text)
     return True
 
 
@@ -257,18 +252,6 @@ def trunk_file(trunks: Iterable[TrunkLine], *, sip_bind: str, sip_port: int, out
         media=media_lines(bind),
         outside=_outside(outside),
     )
-
-
-def may_refer(modules: Path | None) -> bool:
-    """Whether that Asterisk tells us when a phone asks for a transfer by REFER, instead of doing it by itself: from 20.13, 21.8 and
-    22.3 on (``PJSIP_TRANSFER_HANDLING``). Of one whose modules are not here it is not known, and taken for no."""
-    if modules is None:
-        return False
-    try:
-        is_told = b"PJSIP_TRANSFER_HANDLING" in (modules / "chan_pjsip.so").read_bytes()
-    except OSError:
-        return False
-    return is_told and (modules / "res_pjsip_refer.so").exists()
 
 
 @cache
@@ -312,44 +295,17 @@ def _render_lines(
     may_refer: bool,
 ) -> dict[str, str]:
     bind = checks.address("sip_bind", sip_bind)
-    media = media_lines(bind)
-    fragments = files_folder("asterisk-conf") / "fragments"
     trunk_text = trunk_file(trunks, sip_bind=bind, sip_port=sip_port, outside=outside)
-    transports = (*TRANSPORTS, "tls") if has_certificate(tls) else TRANSPORTS
-    seen: set[str] = set()
-    checks.codecs("phone_codecs", phone_codecs)
-    interval = checks.interval("phone_options_interval_s", options_interval_s)
-    phone_texts = ["; Rendered by Obzvon from the desk phones.\n"]
-    fragment = (fragments / "phone.conf").read_text(encoding="utf-8")
-    for phone in phones:
-        name = f"phone {phone.extension}"
-        if phone.extension in seen:
-            raise BadSetting(f"{name}: given twice")
-        seen.add(phone.extension)
-        phone_texts.append(_phone(fragment, phone, phone_codecs, interval, media, transports, may_refer))
-    return {TRUNKS_FILE: trunk_text, "pjsip_phones.conf": "".join(phone_texts)}
-
-
-@lru_cache(maxsize=8192)
-def _phone(
-    fragment: str,
-    phone: PhoneLine,
-    codecs: tuple[str, ...],
-    interval: str,
-    media: str,
-    transports: tuple[str, ...],
-    may_refer: bool,
-) -> str:
-    """A phone's part; of thousands of them few change between two reloads."""
-    values = phone_values(
-        phone,
-        codecs=codecs,
-        options_interval_s=interval,
-        media=media,
-        transports=transports,
+    phone_text = render_phones(
+        phones,
+        fragments=files_folder("asterisk-conf") / "fragments",
+        codecs=phone_codecs,
+        options_interval_s=options_interval_s,
+        media=media_lines(bind),
+        has_tls=has_certificate(tls),
         may_refer=may_refer,
     )
-    return Template(fragment).substitute(values)
+    return {TRUNKS_FILE: trunk_text, PHONES_FILE: phone_text}
 
 
 def _monitor(ari_user: str, password: str) -> str:
@@ -438,18 +394,3 @@ def _link(link: Path, to: Path) -> None:
 
 def _fill(template: Path, values: Mapping[str, str]) -> str:
     return Template(template.read_text(encoding="utf-8")).substitute(values)
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-
-
-def _write(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}.new")
-    scratch.unlink(missing_ok=True)
-    scratch.touch(mode=0o600, exist_ok=False)
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)

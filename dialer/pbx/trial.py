@@ -282,8 +282,8 @@ class _Trial:
         aors = await self._variable(f"PJSIP_ENDPOINT({self._endpoint},aors)")
         for aor in filter(None, aors.split(",")):
             for contact in filter(None, (await self._variable(f"PJSIP_AOR({aor},contact)")).split(",")):
-                text = await self._variable(f"PJSIP_CONTACT({contact},roundtrip_usec)")
-                if re.fullmatch(r"\d{1,9}", text) and int(text):
+                text = await self._variable(f"PJSIP_CONTACT({contact},rtt)")
+                if re.fullmatch(r"\d{1,9}", text) and int(text):  # in millionths of a second
                     return int(text) / 1000
         return None
 

@@ -9,8 +9,8 @@
 4. Whose certificate is believed is a matter of the transport, for PJSIP has no such setting of endpoints. The transport ``transport-tls``
    believes the system's authorities and always exists, one port above SIP's: PJSIP does not resolve names for a kind of
    transport that was not there when it was loaded. A trunk with authorities of its own, or none, is given a transport by
-   its settings, ``transport-tls-<checksum>``, on one of the next :data:`TLS_PORTS` ports; so that it never moves, the
-   checksum chooses the port too.
+   its settings, ``transport-tls-<checksum>``, on one of the next :data:`TLS_PORTS` ports. PJSIP moves no transport while it
+   runs, so the checksum chooses the port too; of two that chose one the second, by name, has the next that is free.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from string import Template
 
 import msgspec
 
+from dialer.core.ids import TrunkId
 from dialer.core.values import Trunk
 from dialer.pbx import checks
 from dialer.pbx.checks import BadSetting
@@ -36,6 +37,7 @@ CERTIFICATE = "certificate.pem"
 KEY = "key.pem"
 """In the home folder's ``tls``: what we show to who connects to us by TLS (PEM)."""
 
+_ENDPOINT = "trunk-"
 _AUTHORITIES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
 _TRANSPORTS = ("udp", "tcp", "tls")
 _DTMF = ("rfc4733", "inband", "info", "auto")
@@ -60,7 +62,12 @@ class TrunkLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def endpoint_of(trunk: str) -> str:
     """The trunk's name in Asterisk."""
-    return f"trunk-{trunk}"
+    return _ENDPOINT + trunk
+
+
+def trunk_of(endpoint: str) -> TrunkId | None:
+    """The trunk that has this name in Asterisk; None: it is no trunk's."""
+    return TrunkId(endpoint.removeprefix(_ENDPOINT)) if endpoint.startswith(_ENDPOINT) else None
 
 
 def render_trunks(
@@ -69,11 +76,14 @@ def render_trunks(
     """What ``pjsip_trunks.conf`` holds. *fragments*: the folder of the templates; *media*: lines for each endpoint;
     *outside*: for each transport.
 
-    :raises BadSetting: a value cannot be written; two trunks have one id; two TLS transports want one port.
+    :raises BadSetting: a value cannot be written; two trunks have one id; there are more than :data:`TLS_PORTS` authorities.
     """
+    lines = list(lines)
     transports: dict[str, str] = {}
     texts: list[str] = []
-    ports: dict[int, str] = {}
+    ports = _tls_ports(
+        {transport_of(line.trunk) for line in lines if line.trunk.transport == "tls"}, sip_port
+    )
     seen: set[str] = set()
     for line in lines:
         trunk = line.trunk
@@ -81,13 +91,8 @@ def render_trunks(
             raise BadSetting(f"trunk {trunk.id}: given twice")
         seen.add(trunk.id)
         name = transport_of(trunk)
-        if trunk.transport == "tls" and name != "transport-tls" and name not in transports:
-            port = checks.port(f"trunk {trunk.id}: TLS port", _tls_port(name, sip_port))
-            if port in ports:
-                raise BadSetting(
-                    f"trunk {trunk.id}: tls: port {port} is that of {ports[port]} already; change the path of one `ca`"
-                )
-            ports[port] = name
+        if name in ports and name not in transports:
+            port = checks.port(f"trunk {trunk.id}: TLS port", ports[name])
             transports[name] = _render_transport(fragments, name, trunk, f"{sip_bind}:{port}", outside)
         texts.append(_render_trunk(fragments, line, name, media))
     return "".join(["; Rendered by Obzvon from the trunk files.\n", *transports.values(), *texts])
@@ -233,9 +238,21 @@ def _render_transport(fragments: Path, name: str, trunk: Trunk, bind: str, outsi
     )
 
 
-def _tls_port(name: str, sip_port: int) -> int:
-    checksum = int(name.rpartition("-")[2], 16)
-    return sip_port + 2 + checksum % TLS_PORTS
+def _tls_ports(transports: set[str], sip_port: int) -> dict[str, int]:
+    """The port of each transport that believes authorities of its own (rule 4)."""
+    ports: dict[str, int] = {}
+    taken: set[int] = set()
+    for name in sorted(transports - {"transport-tls"}):
+        if len(taken) == TLS_PORTS:
+            raise BadSetting(
+                f"tls: the trunks name more than {TLS_PORTS} different `ca`; several authorities may stand in one file"
+            )
+        place = int(name.rpartition("-")[2], 16) % TLS_PORTS
+        while place in taken:
+            place = (place + 1) % TLS_PORTS
+        taken.add(place)
+        ports[name] = sip_port + 2 + place
+    return ports
 
 
 # -- files --------------------------------------------------------------------------------

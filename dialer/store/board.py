@@ -70,7 +70,9 @@ FROM campaigns c CROSS JOIN leads l INDEXED BY leads_waiting
 WHERE c.state IN ('running', 'paused')
     AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.lead = l.id AND a.state <> 'ended')
 """
-_BEGUN = "SELECT count(*) FROM attempts WHERE created_at >= ? AND result IS NOT 'rerouted' AND direction = 'out'"
+_BEGUN = (
+    "SELECT count(*) FROM attempts WHERE created_at >= ? AND result IS NOT 'rerouted' AND direction = 'out'"
+)
 _COUNTED = """
 SELECT count(*), count(abandoned_at) FROM attempts INDEXED BY attempts_answered
 WHERE answered_at >= ? AND (result IS NULL OR result NOT IN ('announced', 'machine')) AND direction = 'out'

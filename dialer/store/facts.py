@@ -56,10 +56,10 @@ TRIED_SQL = (
     "SELECT phone, result, operator_result, created_at, ended_at FROM attempts"
     " WHERE lead = ? AND ordinal < ? AND direction = 'out' ORDER BY ordinal"
 )
-_PLACED = "direction = 'out' AND (result IS NULL OR result NOT IN ('failed', 'rerouted'))"
+PLACED = "direction = 'out' AND (result IS NULL OR result NOT IN ('failed', 'rerouted'))"
 """Caps count the calls that we placed: what a trunk would not carry, or a fault of ours kept back, was none."""
-PLACED_TO_NUMBER_SQL = f"SELECT created_at FROM attempts WHERE number = ? AND created_at > ? AND {_PLACED}"
-PLACED_TO_CONTACT_SQL = f"SELECT created_at FROM attempts WHERE contact = ? AND created_at > ? AND {_PLACED}"
+PLACED_TO_NUMBER_SQL = f"SELECT created_at FROM attempts WHERE number = ? AND created_at > ? AND {PLACED}"
+PLACED_TO_CONTACT_SQL = f"SELECT created_at FROM attempts WHERE contact = ? AND created_at > ? AND {PLACED}"
 NOW_SQL = f"SELECT campaign, finished, held, {ROW} FROM leads WHERE id = ?"
 THEN_SQL = (
     "SELECT at, ordinal, due, next_phone, finished, owner, owned_until, held, is_promised, why FROM lead_states"

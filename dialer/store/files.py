@@ -38,6 +38,9 @@ from dialer.store.numberplan import country_of
 from dialer.store.trunkfile import load_trunk
 
 __all__ = [
+    "MUSIC_FOLDER",
+    "SHARED_FOLDER",
+    "TLS_FOLDER",
     "AccessSettings",
     "AsteriskSettings",
     "BadFile",
@@ -132,7 +135,7 @@ class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers of ours that operators ring from outside: see :mod:`dialer.pbx.access`."""
+    """Numbers of ours that operators ring from outside: see :mod:`agi.access`."""
 
     numbers: tuple[str, ...] = ()
 
@@ -141,6 +144,14 @@ class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where recordings are kept; once loaded, *folder* is absolute."""
 
     folder: str = "recordings"
+
+
+MUSIC_FOLDER = "music"
+"""Of the home folder: what lies in it is played to people who are held."""
+SHARED_FOLDER = "run"
+"""Of the home folder: in it lies what the engine and the scripts that Asterisk runs tell each other."""
+TLS_FOLDER = "tls"
+"""Of the home folder: in it may lie our certificate and key."""
 
 
 class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,7 +200,7 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def socket(self) -> Path:
         """The Unix socket of the engine's API."""
-        return self.home / "run" / "engine.sock"
+        return self.home / SHARED_FOLDER / "engine.sock"
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):

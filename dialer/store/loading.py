@@ -98,7 +98,6 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
             onward=self._onward(new_id) if new_id is not None else (),
         )
 
-
     def _onward(self, new_id: Callable[[], AttemptId]) -> tuple[Onward, ...]:
         trunks_of = {one.campaign.id: len(trunk_ids(one.campaign)) for one in self.campaigns}
         campaign_of = {one.call.attempt: one.call.campaign for one in self.open}
@@ -143,7 +142,9 @@ def load(connection: sqlite3.Connection, calendar: Calendar) -> Loaded:
         transfers=tuple(transfer_from_row(row) for row in connection.execute(TRANSFERS_SQL)),
         trunks_disabled=tuple(disabled(connection)),
         tried=tuple(
-            (call.attempt, _tried(connection, call)) for call in calls if call.state is CallState.DIALING or call.ending == TRUNK_DOWN
+            (call.attempt, _tried(connection, call))
+            for call in calls
+            if call.state is CallState.DIALING or call.ending == TRUNK_DOWN
         ),
     )
 

@@ -20,11 +20,14 @@ import msgspec
 
 from dialer.core.values import AgentState, Result
 from dialer.store.errors import StoreError
+from dialer.store.facts import PLACED
 
 PAGE_ROWS = 500
 _DAY_S = 86_400.0
 _EVER = 1e12
-_RING = "iif(a.direction = 'in', NULL, coalesce(a.answered_at, a.ended_at) - coalesce(a.rang_at, a.created_at))"
+_RING = (
+    "iif(a.direction = 'in', NULL, coalesce(a.answered_at, a.ended_at) - coalesce(a.rang_at, a.created_at))"
+)
 _WAIT = "coalesce(a.connected_at, a.ended_at) - a.answered_at"
 _TALK = "a.ended_at - a.connected_at"
 SORTS = {
@@ -84,7 +87,16 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             raise BadQuestion(f"There is no result {self.result!r}; allowed are {allowed}.")
         terms: list[str] = []
         values: list[Any] = []
-        for name in ("campaign", "agent", "result", "operator_result", "number", "contact", "direction", "choice"):
+        for name in (
+            "campaign",
+            "agent",
+            "result",
+            "operator_result",
+            "number",
+            "contact",
+            "direction",
+            "choice",
+        ):
             value = getattr(self, name)
             if value is not None:
                 terms.append(f"a.{name} = ?")
@@ -247,7 +259,7 @@ def campaigns(
         sums = _dicts(
             connection.execute(
                 f"SELECT {_SUMS}, count(DISTINCT CASE WHEN a.result = 'talked' THEN a.contact END) AS reached,"
-                " count(DISTINCT CASE WHEN a.result IS NULL OR a.result NOT IN ('failed', 'rerouted') THEN a.lead END) AS dialed"
+                f" count(DISTINCT CASE WHEN {PLACED} THEN a.lead END) AS dialed"
                 " FROM attempts a WHERE a.campaign = ? AND a.created_at >= ? AND a.created_at < ? AND a.direction = 'out'",
                 period,
             )

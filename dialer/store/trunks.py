@@ -178,9 +178,12 @@ def users(connection: sqlite3.Connection, trunk: str) -> list[str]:
 
 
 def live_calls(connection: sqlite3.Connection) -> dict[str, int]:
-    """Calls that have not ended, by trunk, as the journal knows."""
+    """Calls that have not ended, by trunk, as the journal knows; and calls to third parties in them."""
     sql = (
-        "SELECT trunk, count(*) FROM attempts INDEXED BY attempts_open WHERE state <> 'ended' GROUP BY trunk"
+        "SELECT trunk, count(*) FROM (SELECT trunk FROM attempts INDEXED BY attempts_open WHERE state <> 'ended'"
+        " UNION ALL SELECT t.trunk FROM attempts a INDEXED BY attempts_open JOIN transfers t ON t.attempt = a.attempt"
+        " WHERE a.state <> 'ended' AND t.trunk IS NOT NULL"
+        " AND t.state IN ('calling', 'consulting', 'conference', 'handing', 'handed')) GROUP BY trunk"
     )
     return dict(connection.execute(sql).fetchall())
 

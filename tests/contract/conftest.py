@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -21,13 +22,17 @@ from dialer.core.values import Trunk
 from dialer.pbx.client import AriClient, Backoff
 from dialer.pbx.errors import PbxRefused
 from dialer.pbx.frames import AnyFrame
-from dialer.pbx.wire import to_event, to_request
+from dialer.pbx.requests import to_request
+from dialer.pbx.wire import to_event
 from tests.contract.relay import Relay
 from tests.contract.sip_peer import SipPeer
 from tests.contract.transcript import Entry, Player, Recorder, load, save
 
 DATA = Path(__file__).parent / "data"
 E = TypeVar("E", bound=Event)
+SOMEBODYS_ASTERISK = "/var/lib/obzvon/asterisk"
+SOMEBODYS_PYTHON = "/opt/obzvon/.venv"
+"""What a transcript says in place of the folders of the machine where it was made."""
 IS_RECORDING = bool(os.environ.get("OBZVON_RECORD_TRANSCRIPTS"))
 PHONE = "109"
 """The desk phone of these tests."""
@@ -194,7 +199,11 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         async with AriClient(live.ari_url, live.ari_user, live.ari_password) as broom:
             yield world
             if recorder is not None:
-                save(path, recorder.entries)
+                save(
+                    path,
+                    recorder.entries,
+                    {str(live.server.folder): SOMEBODYS_ASTERISK, sys.prefix: SOMEBODYS_PYTHON},
+                )
             await _sweep(broom)
 
 

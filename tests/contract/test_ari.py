@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,8 @@ from dialer.pbx.adopt import list_endpoints, list_live
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import BadRequest, Conflict, NotFound, PbxError, ServerFault, Unauthorized, WrongState
 from dialer.pbx.frames import WANTED
-from dialer.pbx.wire import to_refusal, to_request
+from dialer.pbx.requests import to_request
+from dialer.pbx.wire import to_refusal
 from tests.contract.conftest import DATA, PHONE, QUICK, TRUNKS, Ear, World, until
 from tests.contract.transcript import Player, load
 
@@ -477,6 +480,15 @@ async def test_the_password_is_asked(world: World, caplog: pytest.LogCaptureFixt
         async with Ear(ari) as ear:
             await until(lambda: "refused the event socket" in caplog.text)
             assert ear.changes == []
+
+
+def test_a_transcript_says_nothing_of_the_machine_where_it_was_made():
+    own = (sys.prefix, str(Path(__file__).parents[2]), str(Path.home()), tempfile.gettempdir(), "/pytest-")
+    paths = sorted(DATA.glob("*.jsonl"))
+    assert paths
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        assert [word for word in own if word != "/" and word in text] == [], path.name
 
 
 async def test_asterisk_may_come_later(world: World):

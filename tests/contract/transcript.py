@@ -12,6 +12,7 @@ again. Questions, and settings of the application, are answered as often as they
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -51,9 +52,13 @@ def load(path: Path) -> list[Entry]:
     return [msgspec.json.decode(line, type=Entry) for line in path.read_bytes().splitlines()]
 
 
-def save(path: Path, entries: list[Entry]) -> None:
+def save(path: Path, entries: list[Entry], folders: Mapping[str, str]) -> None:
+    """Write it. *folders*: those of the machine where it was made, and what it says instead of each."""
+    text = "".join(msgspec.json.encode(entry).decode() + "\n" for entry in entries)
+    for folder, name in folders.items():
+        text = text.replace(folder, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
+    path.write_text(text, encoding="utf-8")
 
 
 class _Server:

@@ -85,7 +85,9 @@ async def test_a_trunk_that_is_down_costs_nobody_an_attempt_and_is_used_when_it_
         parts=frozenset({"house", "phones"}),
     )
     async with world:
-        await world.until(lambda: not world.house.floor.trunks[world.trunk.id].is_up(), "the trunk to be down")
+        await world.until(
+            lambda: not world.house.floor.trunks[world.trunk.id].is_up(), "the trunk to be down"
+        )
         assert (await world.health())["trunks"] == {"lab": False}
         await world.sign_in()
         await world.order("demo")

@@ -252,7 +252,9 @@ async def test_a_message_is_kept_and_nobody_calls_back(office: Office):
     world = office.world
     call = await office.people[UNKNOWN].call(DIDS["message"])
     one = await office.over("message", choice="voicemail", state="ending")
-    await world.until(lambda: time.time() > call.up_at + 12, "some words")
+    assert call.up_at is not None
+    spoken_at = call.up_at + 12
+    await world.until(lambda: time.time() > spoken_at, "some words")
     await office.people[UNKNOWN].hang_up()
     one = await office.over("message", choice="voicemail", result="missed")
     await world.house.finish_recordings()

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from dialer.core.events import CentreApplied
 from dialer.core.values import Centre
-from dialer.pbx.render import PHONE_OPTIONS_INTERVAL_S
+from dialer.pbx.deskphones import PHONE_OPTIONS_INTERVAL_S
 from tests.e2e.world import PATIENCE_S, World, campaign, does, person, seat
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]

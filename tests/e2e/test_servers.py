@@ -187,9 +187,7 @@ async def test_one_dies_in_mid_conversation_and_the_other_goes_on(tmp_path, aste
         assert (await world.attempt("demo", _place(world, south), state="ended"))["result"] == "talked"
 
         # The dead one is started again, and works.
-        await world.until(
-            lambda: world.line("north").ari.is_connected, "the server again", 2 * PATIENCE_S
-        )
+        await world.until(lambda: world.line("north").ari.is_connected, "the server again", 2 * PATIENCE_S)
         await world.works_on("north", "103")
         await world.until(
             lambda: [
@@ -215,7 +213,9 @@ async def test_one_that_hangs_and_one_that_is_not_there_stall_nobody(tmp_path, a
         work=[(campaign(ring_s=90.0), people)],
         seats=everyone("101", "102"),
     ) as world:
-        await world.until(lambda: world.house.floor.servers[ServerId("west")].is_lost, "the third to count as dead")
+        await world.until(
+            lambda: world.house.floor.servers[ServerId("west")].is_lost, "the third to count as dead"
+        )
         assert (await world.health())["originating"]
         await world.works_on("north", "101")
         await world.works_on("south", "102")

@@ -214,6 +214,7 @@ async def test_every_kind_carries_a_call(office, applied):
         assert measured["received"] > 100
         assert measured["sent"] > 100
         assert measured["heard_s"] > 1
+        assert 0 < measured["sip_rtt_ms"] < 1000, name
         is_secure = name in ("secure", "shaken")
         assert measured["is_voice_encrypted"] is is_secure
         assert measured["is_sip_encrypted"] is is_secure

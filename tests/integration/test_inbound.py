@@ -67,7 +67,7 @@ class Centrex:
         self.callers = callers
         self.network = network
         self.box = asterisk.folder / "shared" / CHOICES_FOLDER
-        self.recordings = asterisk.folder / "recordings"
+        self.recordings: Path = asterisk.folder / "recordings"
 
     def note(self, number: str) -> dict[str, object]:
         """What is written down of the last call of *number*."""

@@ -32,8 +32,8 @@ from dialer.pbx import prompts
 from dialer.pbx.client import AriClient
 from dialer.pbx.prompts import Prompts
 from dialer.pbx.render import CHOICES_FOLDER
+from dialer.pbx.requests import recording_path, to_request
 from dialer.pbx.speech import RATE_HZ
-from dialer.pbx.wire import recording_path, to_request
 from tests.e2e.world import free_ports, until
 
 pytestmark = pytest.mark.asterisk

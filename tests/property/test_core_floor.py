@@ -69,7 +69,13 @@ class FloorMachine(RuleBasedStateMachine):
         modes, centre, gap_s = settings.pop("modes"), settings.pop("centre"), settings.pop("gap_s")
         pacer, abandonment = settings.pop("pacer"), Abandonment(limit_s=settings.pop("limit_s"))
         retry = {Result.NO_ANSWER: RetryRule(attempts=2, again_s=30.0, phone="next")}
-        common: dict[str, Any] = {**settings, "trunks": ("u",), "ring_s": 10.0, "agent_ring_s": 6.0, "retry": retry}
+        common: dict[str, Any] = {
+            **settings,
+            "trunks": ("u",),
+            "ring_s": 10.0,
+            "agent_ring_s": 6.0,
+            "retry": retry,
+        }
         common |= {"wrap_up_s_max": 25.0, "results": (*DEFAULT_RESULTS, NEVER)}
         common["transfer_numbers"] = {"7": THIRD}
         common["pacing"] = Pacing(abandonment=abandonment)
@@ -169,7 +175,9 @@ class FloorMachine(RuleBasedStateMachine):
     def a_phone_refers(self, place: int, to: str) -> None:
         """Colleagues' extensions have letters here, which a key has not."""
         if lines := [one for one in self.world.lines() if one.in_app and self.world.is_heard]:
-            self.world.inbox.append(ev.PhoneReferred(at=self.world.at, channel=lines[place % len(lines)].id, to=to))
+            self.world.inbox.append(
+                ev.PhoneReferred(at=self.world.at, channel=lines[place % len(lines)].id, to=to)
+            )
 
     @rule(place=place)
     def a_third_party_answers(self, place: int) -> None:

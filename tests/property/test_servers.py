@@ -443,8 +443,8 @@ class SeveralServers(RuleBasedStateMachine):
             if not site.is_heard:
                 site.asked.clear()
                 self._connect(site)
-        for one in self.campaigns:
-            self.tell(ev.CampaignOrdered(at=self.at, campaign=one.id, order="stop"))
+        for ordered in self.campaigns:
+            self.tell(ev.CampaignOrdered(at=self.at, campaign=ordered.id, order="stop"))
         for _ in range(5):
             self.run()
             for site in self.sites.values():

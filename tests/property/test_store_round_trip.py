@@ -44,7 +44,7 @@ from tests.examples import examples
 TEMPLATE = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 migrate(TEMPLATE)
 for script in (
-    '''INSERT INTO trunks (id, host, settings, applied_at) VALUES ('t', 'h', '{"id": "t", "host": "h"}', 0)''',
+    """INSERT INTO trunks (id, host, settings, applied_at) VALUES ('t', 'h', '{"id": "t", "host": "h"}', 0)""",
     "INSERT INTO lists (id, created_at) VALUES ('l', 0)",
     "INSERT INTO contacts (id, list, key, added_at) VALUES (1, 'l', 'k', 0)",
     "INSERT INTO phones (id, contact, position, kind, number) VALUES (1, 1, 0, 'main', '+1')",

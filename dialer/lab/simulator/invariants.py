@@ -180,7 +180,10 @@ def _check_indexes(floor: Floor) -> None:
     for trunk in state.trunks.values():
         assert trunk.live == _live(floor, trunk.trunk.id)
     for name, server in state.servers.items():
-        assert server.live == sum(call.server == name for call in calls.values())
+        assert server.live == sum(call.server == name for call in calls.values()) + sum(
+            one.has_third and one.colleague is None and calls[one.attempt].server == name
+            for one in state.transfers.values()
+        )
         assert not server.is_lost or not server.live, "calls live on a dead server"
 
 

@@ -59,7 +59,7 @@ def phone_add(
 @listing
 @with_home
 def phone_list(home: Path, as_format: str) -> None:
-    """The phones and who works on them."""
+    """The phones, who works on them, and which are registered now."""
     from dialer.office.phones import list_phones
     from dialer.office.tables import show
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import ipaddress
 import re
 import socket
 import time
@@ -24,13 +23,13 @@ from dialer.office.doctor import certificates, sip
 from dialer.office.doctor.conffile import sections
 from dialer.office.doctor.facts import AsteriskFacts, FarEnd, ProcessFacts
 from dialer.office.doctor.machine import process
-from dialer.office.doctor.security import ANYBODY
+from dialer.office.doctor.security import ANYBODY, is_this_machine
 from dialer.pbx import errors
 from dialer.pbx.client import AriClient
+from dialer.pbx.requests import SOUNDS
 from dialer.pbx.taken import Registration, registration
 from dialer.pbx.taken import sections as rendered_sections
 from dialer.pbx.trunks import endpoint_of, transport_of
-from dialer.pbx.wire import SOUNDS
 from dialer.store.files import Secrets, SystemSettings
 
 WAIT_S = 5.0
@@ -60,7 +59,7 @@ async def _one(
 ) -> AsteriskFacts:
     if not link.url:
         return AsteriskFacts(server=link.server, name=link.name, is_embedded=True, is_running=False)
-    is_here = link.is_embedded or _is_here(urlsplit(link.url).hostname)
+    is_here = link.is_embedded or is_this_machine(urlsplit(link.url).hostname)
     folder, config = _config(link, system) if is_here else ("", {})
     base: dict[str, Any] = {
         "server": link.server,
@@ -284,15 +283,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _is_here(host: str | None) -> bool:
-    if not host or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 # -- the far ends of trunks ---------------------------------------------------------------------------

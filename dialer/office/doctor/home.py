@@ -160,7 +160,7 @@ def _read(path: Path, wanted: set[str]) -> tuple[set[str], str, list[DeskPhone],
 
 def check_certificate(home: Path, now: float) -> Iterator[Finding]:
     """Our own certificate, if there is one, can be read and lasts."""
-    folder = home / "tls"
+    folder = home / files.TLS_FOLDER
     if not has_certificate(folder):
         return
     try:

@@ -107,7 +107,7 @@ def _exposed(
 ) -> Iterator[Finding]:
     ari = {urlsplit(one.url).port or 80 for one in asterisks if one.is_here and one.url}
     redis = urlsplit(system.redis.url) if system.redis.mode == "external" else None
-    redis_port = (redis.port or REDIS_PORT) if redis is not None and _is_here(redis.hostname) else None
+    redis_port = (redis.port or REDIS_PORT) if redis is not None and is_this_machine(redis.hostname) else None
     for address, port in machine.listening:
         if ipaddress.ip_address(address).is_loopback:
             continue
@@ -124,14 +124,15 @@ def _exposed(
 def _plain(system: SystemSettings, asterisks: Iterable[AsteriskFacts]) -> Iterator[Finding]:
     for one in asterisks:
         url = urlsplit(one.url)
-        if url.scheme == "http" and not _is_here(url.hostname):
+        if url.scheme == "http" and not is_this_machine(url.hostname):
             yield PLAIN_ARI.found(f"{one.name} is asked at {one.url}")
     redis = urlsplit(system.redis.url)
-    if system.redis.mode == "external" and redis.scheme == "redis" and not _is_here(redis.hostname):
+    if system.redis.mode == "external" and redis.scheme == "redis" and not is_this_machine(redis.hostname):
         yield PLAIN_REDIS.found(f"Redis is asked at {system.redis.url}")
 
 
-def _is_here(host: str | None) -> bool:
+def is_this_machine(host: str | None) -> bool:
+    """Whether a URL with that host leads to this machine; none is this one."""
     if not host or host == "localhost":
         return True
     try:

@@ -15,7 +15,7 @@ from bench.halves import Counts, Outcome, Plan
 from dialer.core import commands as c
 from dialer.core.ids import AgentId, AttemptId, BridgeId, ChannelId
 from dialer.engine.identity import new_attempt_id
-from dialer.pbx.wire import WAIT_GRACE_S, to_request
+from dialer.pbx.requests import WAIT_GRACE_S, to_request
 from dialer.store.calendar import Calendar
 from dialer.store.connect import open_reader, open_writer
 from dialer.store.fetching import fetch_leads

@@ -84,6 +84,16 @@ def test_a_campaign_that_has_nobody_to_call_says_so(people: Dialer, engine: Any)
     )
 
 
+def test_a_campaign_that_takes_calls_need_not_call_anybody(dialer: Dialer, engine: Any) -> None:
+    dialer("trunk", "apply")
+    dialer("campaign", "apply")
+    dialer("campaign", "set", "first", 'inbound.numbers=["+74951234567"]')
+    engine.answers["POST /v1/campaigns/first/start"] = (200, {})
+    assert dialer("campaign", "start", "first").stdout == (
+        "Campaign first: started. It has nobody to call now, and takes calls to +74951234567.\n"
+    )
+
+
 def test_a_campaign_of_empty_lists_says_so(dialer: Dialer, engine: Any) -> None:
     dialer("trunk", "apply")
     dialer("campaign", "apply")

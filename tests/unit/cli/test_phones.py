@@ -49,6 +49,27 @@ def test_adding_again_changes_only_what_is_given(home, dialer):
     assert secret(home, "101") == before
 
 
+def test_the_list_tells_who_is_registered(home, dialer, asterisk):
+    for extension in ("101", "102", "103"):
+        dialer("phone", "add", extension)
+    dialer("phone", "add", "120", "--model", "outside")
+
+    def registered() -> list[str]:
+        return [one["registered"] for one in json.loads(dialer("phone", "list", "--format", "json").stdout)]
+
+    assert registered() == ["", "", "", ""]  # nobody runs who could be asked
+    (home / "obzvon.toml").write_text(f'[asterisk]\nmode = "external"\nurl = "{asterisk.url}"\n')
+    asterisk.answers["GET /ari/endpoints/PJSIP"] = (
+        200,
+        [
+            {"resource": "101", "state": "online"},
+            {"resource": "102", "state": "offline"},
+            {"resource": "120", "state": "offline"},
+        ],
+    )
+    assert registered() == ["yes", "no", "", ""]
+
+
 def test_a_phone_and_its_operator_in_one_go(home, dialer):
     found = dialer("phone", "add", "101", "--agent", "anna", "--leg", "rung")
     assert "Agent anna: works on it, rung." in found.stdout

@@ -126,6 +126,19 @@ def test_nobody_is_called_by_mistake(dialer, applied):
         assert said in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("online", "NOT registered: the carrier refuses"),
+        ("offline", "not registered yet: the carrier has not answered"),
+    ],
+)
+def test_a_silent_carrier_is_not_said_to_refuse(state, said):
+    """Asterisk says *rejected* of both."""
+    standing = taken.Standing(state=state, registration="rejected")
+    assert said in trunkcheck.Found(trunk="carrier", server="", standing=standing).describe()
+
+
 @pytest.fixture
 def foreign(home, asterisk, monkeypatch):
     """An Asterisk that we did not start, whose configuration was rendered into the home folder."""
@@ -153,6 +166,22 @@ def test_an_asterisk_that_is_somebody_elses_is_given_the_file_and_told_to_read_i
     assert "Trunk carrier: Asterisk has it; online" in result.stdout
     assert "PUT /ari/asterisk/modules/res_pjsip.so" in foreign.asked
     assert (home / "asterisk" / "etc" / "pjsip_trunks.conf").read_text() == text
+
+
+def test_a_new_password_is_told_of_and_not_shown(dialer, home, foreign):
+    (home / "trunks" / "carrier.toml").write_text('id = "carrier"\nhost = "192.0.2.1"\nusername = "alpha"\n')
+    files.add_secret(home, "trunks", "carrier", "first-password")
+    assert "Trunk carrier: applied.\n" in dialer("trunk", "apply").stdout
+    assert "Trunk carrier: unchanged.\n" in dialer("trunk", "apply").stdout
+    assert dialer("trunk", "diff").exit_code == 0
+    secrets = home / "secrets.toml"
+    secrets.write_text(secrets.read_text().replace("first-password", "second-password"))
+    found = dialer("trunk", "diff")
+    assert (found.exit_code, found.stdout) == (1, "Trunk carrier: its password is new.\n")
+    said = dialer("trunk", "apply").output
+    assert "Trunk carrier: applied, its password is new.\n" in said
+    assert "second-password" not in said
+    assert "Trunk carrier: unchanged.\n" in dialer("trunk", "apply").stdout
 
 
 def test_what_asterisk_did_not_take_is_named_and_the_exit_status_tells(dialer, foreign):

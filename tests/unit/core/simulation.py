@@ -540,7 +540,13 @@ class Simulation(Switch):
 
     def check_company(self) -> None:
         """When all that was told and asked has been done: nobody who is in a conversation is alone, or in silence."""
-        if not self.is_heard or self.is_event_lost or self.is_lying or self.is_refusing or self.floor._state.is_late:
+        if (
+            not self.is_heard
+            or self.is_event_lost
+            or self.is_lying
+            or self.is_refusing
+            or self.floor._state.is_late
+        ):
             return
         for call in self.floor.calls.values():
             person = self.channels.get(ChannelId(call.attempt))

@@ -272,9 +272,10 @@ def test_who_still_talks_there_is_not_cut_off_but_who_is_left_alone_is():
     """It was cut off, and not dead."""
     w = two_conversations()
     attempt, line = w.on(A)[0].attempt, w.agent("g1").channel
+    assert line is not None
     bridge = w.agent("g1").bridge
     w.tell(ev.PbxLost, server=A)
-    w.look()
+    assert w.look() == [], "it would do what was asked of it when it goes on"
     person = LiveChannel(channel=ChannelId(attempt), is_up=True, in_app=True, bridge=bridge)
     operator = LiveChannel(channel=line, is_up=True, in_app=True, bridge=bridge)
     stranger = LiveChannel(channel=ChannelId("server-a-9"), is_up=True, in_app=True)

@@ -413,8 +413,7 @@ def test_a_rung_operator_who_hangs_up_while_a_blind_one_rings_has_done_their_par
     w.key("*507#")
     w.line_ends("anna")
     assert w.state("anna") is AgentState.WRAP_UP
-    assert w.transfer.state is S.CALLING
-    assert w.is_alone_with_music()
+    assert (w.transfer.state, w.is_alone_with_music()) == (S.CALLING, True)
     w.third_answers()
     w.person_enters(line_bridge(w.third))
     assert w.transfer.state is S.HANDED

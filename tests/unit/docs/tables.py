@@ -44,7 +44,6 @@ _CALL_FACTS: dict[type, dict[str, Any]] = {
     calls.EndAsked: {"why": "operator"},
     calls.OperatorLost: {"may_wait": True},
     calls.TakenOver: {"agent": AgentId("anna")},
-    calls.OperatorLost: {"may_wait": True},
     ev.MachineAnswered: {"attempt": ATTEMPT},
     ev.AnnouncementBegan: {"attempt": ATTEMPT},
     ev.ContactReturned: {"attempt": ATTEMPT},

@@ -17,7 +17,7 @@ from dialer.core.features import Feature
 from dialer.core.results import DEFAULT_PAUSE_REASONS, DEFAULT_RESULTS, DEFAULT_RETRY
 from dialer.core.values import Result
 from dialer.engine.metrics import catalogue
-from dialer.pbx.wire import SOUNDS
+from dialer.pbx.requests import SOUNDS
 from dialer.store import documents, files
 from dialer.store.documents import BadFile
 from tests.unit.docs import tables

@@ -72,7 +72,7 @@ class Rig:
         self.now = AT
         self.forgotten: list[str] = []
         self.dispatcher = Dispatcher(
-            ari=self.ari,  # type: ignore[arg-type]
+            route=lambda *_: [self.ari],
             inbox=self.inbox,
             journal=self.journal,  # type: ignore[arg-type]
             timers=self.timers,  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +11,6 @@ from dialer.core import events as ev
 from dialer.core.values import Caps, Centre
 from dialer.engine import house
 from dialer.engine.lastword import LastWordDesk
-from dialer.engine.process import EmbeddedError
 from dialer.engine.servers import Asterisks
 from dialer.office.setup import make_home
 from dialer.store.files import load_system
@@ -20,24 +18,10 @@ from dialer.store.journal import Journal
 
 
 class Server:
-    """A server that does not start so many times, and then runs."""
+    """A server that is stopped, or left alone."""
 
-    def __init__(self, failures: int = 0) -> None:
-        self.pid: int | None = None
-        self.starts = 0
+    def __init__(self) -> None:
         self.stops = 0
-        self._failures = failures
-        self._ended = asyncio.Event()
-
-    async def wait(self) -> None:
-        await self._ended.wait()
-        self.pid = None
-
-    async def start(self) -> None:
-        self.starts += 1
-        if self.starts <= self._failures:
-            raise EmbeddedError("not yet")
-        self.pid, self._ended = 1, asyncio.Event()
 
     async def stop(self) -> None:
         self.stops += 1

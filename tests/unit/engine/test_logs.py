@@ -176,9 +176,9 @@ def test_every_entry_says_what_was_being_done(path: Path):
         extra = next((one.value for one in entry.keywords if one.arg == "extra"), None)
         assert extra is not None, f"{path}:{entry.lineno}"
         text = ast.unparse(extra)
-        assert "'action'" in text or "\"action\"" in text or "about_command" in text or path.name == "logs.py", (
-            f"{path}:{entry.lineno}"
-        )
+        assert (
+            "'action'" in text or '"action"' in text or "about_command" in text or path.name == "logs.py"
+        ), f"{path}:{entry.lineno}"
 
 
 def test_the_page_on_logs_lists_the_actions():

@@ -251,7 +251,13 @@ async def test_the_recordings_learn_what_was_asked_for_when_the_call_was_placed(
 
 async def test_a_call_that_came_in_has_a_recording_if_the_campaign_wants_them(rig):
     """The dialplan began it before we heard of the call."""
-    fields: dict[str, Any] = {"campaign": CAMPAIGN.id, "trunk": CAMPAIGN.trunk, "did": "1", "number": "", "phone": 1}
+    fields: dict[str, Any] = {
+        "campaign": CAMPAIGN.id,
+        "trunk": CAMPAIGN.trunk,
+        "did": "1",
+        "number": "",
+        "phone": 1,
+    }
     lead = Lead(id=LeadId(1), campaign=CAMPAIGN.id, contact=ContactId(1), phones=())
     await rig.decide(ev.CallArrived(at=1.0, attempt=attempt(1), lead=lead, **fields))
     rig.floor.desks[CAMPAIGN.id].campaign = msgspec.structs.replace(CAMPAIGN, record=False)

@@ -347,3 +347,31 @@ def test_whose_server_is_named_no_more_is_forsaken():
         servers=(ev.Server(id=ServerId("north")),),
     )
     assert forsaken(floor) == [ONLY]
+
+
+async def test_who_waits_when_we_go_is_given_back_to_the_dialplan(tmp_path):
+    """Whom we called gets the last word; who called us, the campaign's overflow."""
+    asked: list[tuple[str, Any]] = []
+
+    class Ari:
+        async def request(self, method: str, path: str, *, json: Any = None, repeatable: bool = True) -> None:
+            if path.endswith("/continue"):
+                asked.append((path, json["context"] + "," + json["extension"]))
+
+    make_home(tmp_path)
+    asterisks = Asterisks(load_system(tmp_path), outlive=False)
+    asterisks.lines = cast("Any", {ONLY: type("Line", (), {"ari": Ari()})()})
+    floor = Floor()
+    waiting: dict[int, dict[str, Any]] = {
+        1: {"state": CallState.ANSWERED},
+        2: {"state": CallState.ANSWERED, "direction": "in", "held_at": 1_700_000_001.0},
+        3: {"state": CallState.RINGING},
+    }
+    calls = [call(serial, **changes) for serial, changes in waiting.items()]
+    leads = [Lead(id=one.lead, campaign=one.campaign, contact=ContactId(1), phones=()) for one in calls]
+    floor.restore(campaigns=[(CAMPAIGN, CampaignState.RUNNING)], calls=list(zip(calls, leads, strict=True)))
+    await asterisks.last_words(floor, 1.0)
+    assert dict(asked) == {
+        f"/channels/{call(1).attempt}/continue": "obzvon-last-word,s",
+        f"/channels/{call(2).attempt}/continue": f"obzvon-overflow,{CAMPAIGN.inbound.overflow}",
+    }

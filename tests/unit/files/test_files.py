@@ -26,7 +26,7 @@ from dialer.core.values import (
     RetryRule,
     Trunk,
 )
-from dialer.pbx import checks, wire
+from dialer.pbx import checks, requests
 from dialer.pbx.errors import Unsendable
 from dialer.store import conducttext, documents, files, trunkfile
 from dialer.store.files import BadFile
@@ -274,10 +274,10 @@ def test_a_home_that_asterisk_cannot_be_told_is_refused(tmp_path: Path, name: st
     with pytest.raises(BadFile, match=r"recordings\.folder: .*recordings. holds .*; allowed: an absolute"):
         files.load_system(home)
     with pytest.raises(Unsendable):
-        wire.recording_path(home / "recordings", AttemptId("a" + "0" * 20), 0.0)
+        requests.recording_path(home / "recordings", AttemptId("a" + "0" * 20), 0.0)
     (home / "obzvon.toml").write_text('[recordings]\nfolder = "/srv/Записи and more"\n')
     folder = files.load_system(home).recordings_folder
-    assert wire.recording_path(folder, AttemptId("a" + "0" * 20), 0.0).is_relative_to(folder)
+    assert requests.recording_path(folder, AttemptId("a" + "0" * 20), 0.0).is_relative_to(folder)
 
 
 # -- schemas and values agree -------------------------------------------------------------
@@ -338,9 +338,10 @@ def test_schemas_and_structs_agree() -> None:
         assert found.pop(field) == {}
     values = defaults(Campaign)
     assert values.pop("hours") is None
-    for part, table in conducttext.conduct_tables(Campaign(id=CampaignId("c"), trunk=TrunkId("t"))).items():
-        values.pop(name, None)
-        assert part_defaults("campaign", name) == table
+    plain = Campaign(id=CampaignId("c"), trunk=TrunkId("t"))
+    for table_name, values_of_it in conducttext.conduct_tables(plain).items():
+        values.pop(table_name, None)
+        assert part_defaults("campaign", table_name) == values_of_it
     for field, kind in (("caps", Caps), ("owners", Owners)):
         assert values.pop(field) == part_defaults("campaign", field) == defaults(kind)
     assert found == values

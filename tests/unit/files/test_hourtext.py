@@ -232,7 +232,11 @@ COUNTED = st.none() | st.integers(1, 1000)
     owners=st.builds(
         Owners, hold_s=SECONDS, away=st.sampled_from(["anyone", "wait"]), wait_s=st.none() | SECONDS
     ),
-    retry=st.dictionaries(st.sampled_from(sorted(set(DEFAULT_RETRY) - {Result.FAILED, Result.REROUTED, Result.MISSED})), rules(), max_size=3),
+    retry=st.dictionaries(
+        st.sampled_from(sorted(set(DEFAULT_RETRY) - {Result.FAILED, Result.REROUTED, Result.MISSED})),
+        rules(),
+        max_size=3,
+    ),
 )
 def test_any_campaign_there_and_back(
     hours: CallingHours | None, caps: Caps, owners: Owners, retry: dict[Result, RetryRule]

@@ -48,6 +48,8 @@ def test_a_good_call():
     assert found.exit_status == 0
     said = found.describe()
     assert "GOOD: both ways carry voice" in said
+    assert "40.0 ms there and back (RTCP)" in said
+    assert "not told (OPTIONS)" in said
     assert "dialed 84950000001" in said
     assert "900 ms  200 OK" in said
 

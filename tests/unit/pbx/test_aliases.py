@@ -126,7 +126,6 @@ async def test_who_is_elsewhere_by_now_has_not_just_come(data: str) -> None:
         (("+74950000001", "89161234567", "main", "spring"), True),
         (("4950000001", "", "main", "spring"), True),
         (("4950000001", "", "", "spring"), True),  # a trunk that has no name of ours is made good later
-        (("4950000001", "anonymous", "main", "spring"), False),
         (("", "1", "main", "spring"), False),
         (("4950000001", "1", "main"), False),
         (("4950000001", "1", "main", "../x"), False),
@@ -139,3 +138,10 @@ def test_what_the_dialplan_tells_of_a_caller(told: tuple[str, ...], is_whole: bo
     assert arrival(REAL, told) is None
     if found is not None:
         assert (found.did, found.caller, found.trunk, found.campaign) == told
+
+
+@pytest.mark.parametrize("caller", ["anonymous", "+", "++7495", "7+495", "1" * 33])
+def test_a_caller_whose_number_is_none_is_not_turned_away(caller: str) -> None:
+    found = arrival(ATTEMPT, ("4950000001", caller, "main", "spring"))
+    assert found is not None
+    assert found.caller == ""

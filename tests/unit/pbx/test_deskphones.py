@@ -15,7 +15,7 @@ from dialer.core.ids import AgentId, AttemptId, ChannelId, TrunkId
 from dialer.core.values import Trunk
 from dialer.office.commands import phones as commands
 from dialer.office.sheet import SETTINGS
-from dialer.pbx import wire
+from dialer.pbx import requests
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.deskphones import AUTO_ANSWER, PhoneLine, phone_lines, phone_values
 from dialer.pbx.errors import Unsendable
@@ -33,7 +33,7 @@ RING = c.RingAgent(
 def headers(model: Model) -> dict[str, str]:
     """What the call for a phone of that model carries."""
     phones = {"101": DeskPhone(extension="101", model=model)}
-    (request,) = wire.to_request(RING, trunks={}, phones=phones, recordings=Path("/r"), at=0.0)
+    (request,) = requests.to_request(RING, trunks={}, phones=phones, recordings=Path("/r"), at=0.0)
     assert request.json is not None
     variables: dict[str, str] = request.json["variables"]
     return {re.sub(r"PJSIP_HEADER\(add,(.*)\)", r"\1", name): value for name, value in variables.items()}
@@ -49,7 +49,7 @@ def test_every_model_is_asked_as_its_maker_says():
 
 
 def test_an_unknown_phone_is_asked_in_every_way():
-    (request,) = wire.to_request(RING, trunks={}, recordings=Path("/r"), at=0.0)
+    (request,) = requests.to_request(RING, trunks={}, recordings=Path("/r"), at=0.0)
     assert request.json is not None
     assert set(request.json["variables"]) == {"PJSIP_HEADER(add,Alert-Info)", "PJSIP_HEADER(add,Call-Info)"}
 
@@ -58,7 +58,7 @@ def ring_outside(**changes: str) -> dict[str, object]:
     plain = DeskPhone(extension="101", model="outside", number="+79161234567", trunk="lab")
     phone = msgspec.structs.replace(plain, **changes)
     trunk = Trunk(id=TrunkId("lab"), host="192.0.2.1", number_format="e164", caller_id="+74950000000")
-    (request,) = wire.to_request(
+    (request,) = requests.to_request(
         RING, trunks={trunk.id: trunk}, phones={"101": phone}, recordings=Path("/r"), at=0.0
     )
     assert not request.repeatable
@@ -70,7 +70,7 @@ def test_an_outside_line_is_called_by_its_trunk_and_answered_by_the_dialplan():
     """Not by the engine: who picked up must know the PIN first."""
     body = ring_outside()
     assert body["endpoint"] == "PJSIP/79161234567@trunk-lab"
-    assert (body["context"], body["extension"]) == (wire.OUTSIDE_CONTEXT, "101")
+    assert (body["context"], body["extension"]) == (requests.OUTSIDE_CONTEXT, "101")
     assert body["callerId"] == "+74950000000"
     assert "app" not in body
 

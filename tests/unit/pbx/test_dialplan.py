@@ -13,7 +13,7 @@ from dialer.core import events as e
 from dialer.core.ids import AttemptId, CampaignId, TrunkId
 from dialer.core.incoming import Overflow
 from dialer.core.values import Trunk
-from dialer.pbx import adopt, wire
+from dialer.pbx import adopt, requests, wire
 from dialer.pbx.frames import Channel, ChannelUserevent, StasisStart
 from dialer.pbx.prompts import SAID
 from dialer.pbx.render import files_folder
@@ -118,7 +118,7 @@ def body(**changes: object) -> dict[str, object]:
     }
     order = c.Originate(**(values | changes))  # type: ignore[arg-type]
     trunks = {TrunkId("lab"): Trunk(id=TrunkId("lab"), host="192.0.2.1")}
-    (request,) = wire.to_request(order, trunks=trunks, recordings=Path("/r"), at=0.0)
+    (request,) = requests.to_request(order, trunks=trunks, recordings=Path("/r"), at=0.0)
     assert request.json is not None
     return request.json
 
@@ -147,10 +147,10 @@ def test_every_path_ends_or_goes_on():
     [
         (str(body()["context"]), str(body()["extension"])),
         (str(body(message_times=2)["context"]), str(body(message_times=2)["extension"])),
-        (wire.LAST_WORD_CONTEXT, "s"),
-        *((wire.OVERFLOW_CONTEXT, place) for place in get_args(Overflow)),
-        *((wire.OVERFLOW_CONTEXT, f"closed_{place}") for place in get_args(Overflow)),
-        (wire.TELL_CONTEXT, "call_over"),
+        (requests.LAST_WORD_CONTEXT, "s"),
+        *((requests.OVERFLOW_CONTEXT, place) for place in get_args(Overflow)),
+        *((requests.OVERFLOW_CONTEXT, f"closed_{place}") for place in get_args(Overflow)),
+        (requests.TELL_CONTEXT, "call_over"),
         *((context, "s") for context in adopt.PLACES),
     ],
 )
@@ -196,7 +196,7 @@ def test_who_is_given_to_the_engine_is_understood():
             "inbound",
         }:
             app, *args = re.sub(r"\$\{\w+\}", "", one.arguments).split(",")
-            assert app == wire.APP
+            assert app == requests.APP
             event = wire.to_event(StasisStart(channel=Channel(id=A), args=tuple(args)), 5.0)
             found.add(type(event))
     assert found == {e.ContactAnswered, e.ContactReturned, e.LegAnswered}
@@ -275,7 +275,7 @@ def test_amd_is_asked_with_the_call_and_not_by_its_file():
         if line[:1] not in (";", "")
     ]
     assert kept == ["[general]"]
-    assert len(wire.amd_arguments(1.2).split(",")) == 9, "all that AMD() takes"
+    assert len(requests.amd_arguments(1.2).split(",")) == 9, "all that AMD() takes"
     (listen,) = [one for one in STEPS if one.application == "AMD"]
     assert listen.arguments == "${OBZVON_LISTEN}"
 

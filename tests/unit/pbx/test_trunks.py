@@ -131,13 +131,18 @@ def test_behind_address_translation_transports_of_trunks_tell_the_outside_addres
     assert transport["external_media_address"] == "203.0.113.5"
 
 
-def test_two_transports_that_want_one_port_are_told(monkeypatch):
+def test_of_two_transports_that_choose_one_port_the_second_has_the_next(monkeypatch):
+    lines = [
+        line(id="a", transport="tls", tls_verify=False),
+        line(id="b", transport="tls", tls_ca="/etc/ca.pem"),
+    ]
+    monkeypatch.setattr(trunks, "TLS_PORTS", 2)
+    for order in (lines, lines[::-1]):
+        found = [dict(one.values)["bind"] for one in written(*order) if one.is_transport]
+        assert sorted(found) == ["127.0.0.1:5062", "127.0.0.1:5063"]
     monkeypatch.setattr(trunks, "TLS_PORTS", 1)
-    with pytest.raises(BadSetting, match="port 5062 is that of transport-tls-"):
-        written(
-            line(id="a", transport="tls", tls_verify=False),
-            line(id="b", transport="tls", tls_ca="/etc/ca.pem"),
-        )
+    with pytest.raises(BadSetting, match="more than 1 different `ca`"):
+        written(*lines)
 
 
 def test_what_one_trunk_is_written_as_hangs_on_it_alone():

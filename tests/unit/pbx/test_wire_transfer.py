@@ -12,10 +12,11 @@ from dialer.core import commands as c
 from dialer.core import events as ev
 from dialer.core.ids import AttemptId, BridgeId, CampaignId, ChannelId, TrunkId, third_of
 from dialer.core.trunk import Trunk
+from dialer.pbx.deskphones import may_refer
 from dialer.pbx.errors import Conflict, PbxRefused, Undialable
 from dialer.pbx.frames import FrameReader
-from dialer.pbx.render import may_refer
-from dialer.pbx.wire import to_event, to_refusal, to_request
+from dialer.pbx.requests import to_request
+from dialer.pbx.wire import to_event, to_refusal
 
 AT = 1000.0
 ATTEMPT = AttemptId("a" + "0" * 20)

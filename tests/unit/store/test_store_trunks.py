@@ -88,6 +88,22 @@ def test_a_trunk_with_calls_on_it_is_not_removed(db):
     assert trunks.live_calls(db) == {"spare": 1}
 
 
+def test_nor_is_one_with_a_third_party_on_it(db):
+    trunks.apply_trunks(db, [SPARE], 2.0)
+    attempt(db, 1, 10.0, trunk="north", state="connected", ended_at=None, result=None)
+    (call,) = db.execute("SELECT attempt FROM attempts").fetchone()
+    sql = (
+        "INSERT INTO transfers (attempt, place, agent, kind, state, began_at, bridge, trunk)"
+        " VALUES (?, ?, 'ann', 'blind', ?, 20, 'b', 'spare')"
+    )
+    db.execute(sql, (call, 1, "over"))
+    assert trunks.live_calls(db) == {"north": 1}
+    db.execute(sql, (call, 2, "handed"))
+    assert trunks.live_calls(db) == {"north": 1, "spare": 1}
+    with pytest.raises(Conflict, match="one call is on it"):
+        trunks.remove_trunk(db, "spare", 3.0)
+
+
 def test_a_removed_trunk_is_gone_and_its_calls_stay_and_it_may_come_back(db):
     trunks.apply_trunks(db, [SPARE], 2.0)
     attempt(db, 1, 10.0, trunk="spare")
