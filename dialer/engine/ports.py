@@ -72,7 +72,8 @@ def is_free(port: int, *, tcp: bool = False, udp: bool = False) -> bool:
 
 
 def _choose(rng: random.Random, span: tuple[int, int], what: str, *, tcp: bool, udp: bool) -> int:
-    for port in rng.sample(range(span[0], span[1] + 1), 200):
+    # Pairs (SIP, and TLS on the next) begin with an even port, so that those of two servers that start at once do not overlap.
+    for port in rng.sample(range(span[0], span[1] + 1, 2 if udp else 1), 200):
         if is_free(port, tcp=tcp, udp=udp) and (not udp or is_free(port + 1, tcp=True)):
             return port
     raise NoFreePort(f"no free port for {what} between {span[0]} and {span[1]}")

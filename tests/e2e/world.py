@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import random
 import secrets
 import sqlite3
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -36,6 +38,7 @@ from dialer.office.setup import make_home
 from dialer.store import files, settings
 from dialer.store.connect import open_reader, open_writer, transaction
 
+_CLAIMS = Path(tempfile.gettempdir()) / f"obzvon-test-ports-{os.getuid()}"
 SIP_PORTS = range(16000, 16900)
 MEDIA_PORTS = range(25000, 27900)
 RTP_PORTS = range(20000, 24600)
@@ -90,14 +93,42 @@ async def until(
 
 
 def free_ports(count: int, span: range, *, tcp: bool = True, udp: bool = True, even: bool = False) -> int:
-    """The first of *count* free ports in a row within *span*."""
+    """The first of *count* free ports in a row within *span*.
+
+    Ports for SIP (both kinds) have the next one free, too, for TLS. A port of TCP that is given out is no other test process's until
+    this one ends: between its choice and its use time passes.
+    """
     rng = random.SystemRandom()
+    wanted = count + (tcp and udp)
     for _ in range(200):
-        first = rng.randrange(span.start, span.stop - count)
+        first = rng.randrange(span.start, span.stop - wanted)
         first += first % 2 if even else 0
-        if all(is_free(port, tcp=tcp, udp=udp) for port in range(first, first + count)):
+        ports = range(first, first + wanted)
+        if all(is_free(port, tcp=tcp, udp=udp) for port in ports) and (not tcp or all(map(_claim, ports))):
             return first
     raise AssertionError(f"no {count} free ports in {span}")
+
+
+def _claim(port: int) -> bool:
+    """Whether the port is ours among test processes: whose it is, a file says, which holds as long as its writer lives."""
+    _CLAIMS.mkdir(exist_ok=True)
+    file = _CLAIMS / str(port)
+    try:
+        owner = int(file.read_text())
+        if owner != os.getpid():
+            os.kill(owner, 0)
+        return owner == os.getpid()
+    except (FileNotFoundError, ProcessLookupError):
+        file.unlink(missing_ok=True)
+    scratch = _CLAIMS / f"{port}.{os.getpid()}"
+    scratch.write_text(str(os.getpid()))
+    try:
+        os.link(scratch, file)  # of two at once only one succeeds
+    except FileExistsError:
+        return False
+    finally:
+        scratch.unlink()
+    return True
 
 
 # -- people and rules ----------------------------------------------------------------------
