@@ -105,8 +105,6 @@ def _nobody_left(connection: sqlite3.Connection, name: str) -> str:
         "SELECT 1 FROM leads WHERE campaign = ? AND finished IS NULL LIMIT 1", (name,)
     ).fetchone():
         return ""
-    if numbers := settings.load_campaign(connection, name).campaign.inbound.numbers:
-        return f"It has nobody to call now, and takes calls to {', '.join(numbers)}."
     lists = [
         row[0]
         for row in connection.execute(
@@ -115,6 +113,8 @@ def _nobody_left(connection: sqlite3.Connection, name: str) -> str:
     ]
     if not lists:
         return "But it has nobody to call: its `lists` are empty."
+    if numbers := settings.load_campaign(connection, name).campaign.inbound.numbers:
+        return f"It has nobody to call now, and takes calls to {', '.join(numbers)}."
     [done] = connection.execute("SELECT count(*) FROM leads WHERE campaign = ?", (name,)).fetchone()
     if not done:
         return f"But it has nobody to call: nobody is in its lists ({', '.join(lists)})."
