@@ -18,6 +18,7 @@ import secrets
 import sqlite3
 import tempfile
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -39,6 +40,8 @@ from dialer.store import files, settings
 from dialer.store.connect import open_reader, open_writer, transaction
 
 _CLAIMS = Path(tempfile.gettempdir()) / f"obzvon-test-ports-{os.getuid()}"
+_given: deque[range] = deque(maxlen=32)
+"""What :func:`free_ports` gave out last: more than the worlds that begin at the same time ask for."""
 SIP_PORTS = range(16000, 16900)
 MEDIA_PORTS = range(25000, 27900)
 RTP_PORTS = range(20000, 24600)
@@ -95,18 +98,31 @@ async def until(
 def free_ports(count: int, span: range, *, tcp: bool = True, udp: bool = True, even: bool = False) -> int:
     """The first of *count* free ports in a row within *span*.
 
-    Ports for SIP (both kinds) have the next one free, too, for TLS. A port of TCP that is given out is no other test process's until
-    this one ends: between its choice and its use time passes.
+    Ports for SIP (both kinds) have the next one free, too, for TLS. Between the choice of a port and its use time passes, in which nobody
+    else may choose it. So each test process of one run looks in its own part of the span, and a port of TCP that was given out is
+    nobody else's: no other run's until this process ends, and not its own again before some others.
     """
     rng = random.SystemRandom()
     wanted = count + (tcp and udp)
-    for _ in range(200):
-        first = rng.randrange(span.start, span.stop - wanted)
+    part = _own_part(span)
+    for _ in range(500):
+        first = rng.randrange(part.start, part.stop - wanted)
         first += first % 2 if even else 0
         ports = range(first, first + wanted)
+        if tcp and any(ports.start < given.stop and given.start < ports.stop for given in _given):
+            continue
         if all(is_free(port, tcp=tcp, udp=udp) for port in ports) and (not tcp or all(map(_claim, ports))):
+            if tcp:
+                _given.append(ports)
             return first
-    raise AssertionError(f"no {count} free ports in {span}")
+    raise AssertionError(f"no {count} free ports in {part}")
+
+
+def _own_part(span: range) -> range:
+    """Of several processes of one run, each has its part."""
+    place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    width = len(span) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(span.start + place * width, span.start + (place + 1) * width)
 
 
 def _claim(port: int) -> bool:
