@@ -8,11 +8,10 @@ from typing import Literal
 from dialer.core.destinations import longest
 from dialer.core.hopper import Hopper
 from dialer.core.ids import ONLY, AttemptId, ChannelId, ServerId, TrunkId
+from dialer.core.rate import Rate
 from dialer.core.trunk import Trunk
 from dialer.core.values import TRUNK_DOWN, Call, CallState, Campaign, CampaignState
 
-BURST_S = 0.25
-"""A trunk's unused rate is saved for no longer than this, so that a lull makes no flood."""
 FAILURES_MAX = 5
 """So many calls in a row that the trunk would not carry, and it rests."""
 REST_S = 15.0
@@ -101,8 +100,7 @@ class TrunkDesk:
         self.noted: dict[ServerId, str] = {}
         """Its state as it was written down last (:mod:`dialer.core.routing`)."""
         self._shown: dict[str, int] = {}
-        self._tokens = 0.0
-        self._tokens_at = at
+        self._rate = Rate(0.0, at)
         self._calls: deque[tuple[float, bool]] = deque(maxlen=WINDOW)
         self._rests = 0
         self._since_rest = 0
@@ -143,13 +141,12 @@ class TrunkDesk:
 
     def room(self, at: float, server: ServerId = ONLY) -> int:
         """How many calls the trunk takes at this moment: as many as it has lines for, at its calls per second."""
-        return min(self.lines(at, server), int(self._saved(at) + 1e-9))
+        return min(self.lines(at, server), self._rate.room(self.trunk.calls_per_second_max, at))
 
     def took(self, at: float, attempt: AttemptId | ChannelId | None = None) -> None:
         """A call was placed. Only a call that is really placed uses the rate."""
         self.live += 1
-        self._tokens = self._saved(at) - 1.0
-        self._tokens_at = max(at, self._tokens_at)
+        self._rate.took(self.trunk.calls_per_second_max, at)
         if self._rest_until is not None and at >= self._rest_until and self.probe is None:
             self.probe = attempt
 
@@ -212,7 +209,3 @@ class TrunkDesk:
         turn = self._shown.get(whose, 0)
         self._shown[whose] = turn + 1
         return several[turn % len(several)]
-
-    def _saved(self, at: float) -> float:
-        rate = self.trunk.calls_per_second_max
-        return min(max(1.0, rate * BURST_S), self._tokens + max(0.0, at - self._tokens_at) * rate)

@@ -19,11 +19,10 @@ from collections.abc import Iterable, Sequence
 
 from dialer.core.events import Server
 from dialer.core.ids import ONLY, ChannelId, ServerId
+from dialer.core.rate import Rate
 
 ANY = 1_000_000
 """So much room has the only server: trunks alone limit what it carries."""
-BURST_S = 0.25
-"""A server's unused rate is saved for no longer than this."""
 
 
 class ServerDesk:
@@ -43,8 +42,7 @@ class ServerDesk:
         self.left: set[ChannelId] = set()
         """Channels of calls and lines that ended only because the server was dead (rule 5)."""
         self.credit = 0
-        self._tokens = 1.0
-        self._tokens_at = 0.0
+        self._rate = Rate(1.0)
 
     def lines(self) -> int:
         """How many calls more it may have."""
@@ -54,13 +52,16 @@ class ServerDesk:
 
     def room(self, at: float) -> int:
         """How many calls it takes at this moment, at its calls per second. To ask changes nothing."""
-        return min(self.lines(), int(self._saved(at) + 1e-9)) if self.server.id else self.lines()
+        return (
+            min(self.lines(), self._rate.room(self.server.calls_per_second_max, at))
+            if self.server.id
+            else self.lines()
+        )
 
     def took(self, at: float) -> None:
         """A call was placed."""
         self.live += 1
-        self._tokens = self._saved(at) - 1.0
-        self._tokens_at = max(at, self._tokens_at)
+        self._rate.took(self.server.calls_per_second_max, at)
 
     def came(self) -> None:
         """A person called us."""
@@ -69,10 +70,6 @@ class ServerDesk:
     def gave_back(self) -> None:
         """A call ended."""
         self.live -= 1
-
-    def _saved(self, at: float) -> float:
-        rate = self.server.calls_per_second_max
-        return min(max(1.0, rate * BURST_S), self._tokens + max(0.0, at - self._tokens_at) * rate)
 
 
 class Servers(dict[ServerId, ServerDesk]):

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 
 from dialer.core.agent import OF_THE_PHONE
 from dialer.core.blending import ready
-from dialer.core.desk import BURST_S
 from dialer.core.destinations import allows, countries_of, trunk_ids
 from dialer.core.floor import Floor
 from dialer.core.ids import AttemptId
 from dialer.core.lanes import lane, may_serve, skills
 from dialer.core.pacing.book import Book
+from dialer.core.rate import BURST_S
 from dialer.core.transfer_facts import TransferState
 from dialer.core.trunk import Trunk
 from dialer.core.values import TRUNK_DOWN, Agent, AgentState, Call, CallState
