@@ -56,14 +56,19 @@ class Laboratory:
 async def laboratory(folder: Path, us: str) -> AsyncIterator[Laboratory]:
     port = free_ports(2, SIP_PORTS)
     media = free_ports(MEDIA_PORTS, RTP_PORTS, tcp=False, even=True)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "dialer.demo.laboratory"),
-        *("--folder", str(folder), "--port", str(port), "--media", str(media), "--us", us),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,  # a terminal's Ctrl-C goes to the whole group
-    )
+    # Where the tests run in the background Ctrl-C is ignored, and whom they start would ignore it, too.
+    here = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "dialer.demo.laboratory"),
+            *("--folder", str(folder), "--port", str(port), "--media", str(media), "--us", us),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # a terminal's Ctrl-C goes to the whole group
+        )
+    finally:
+        signal.signal(signal.SIGINT, here)
     try:
         yield Laboratory(process, port)
     finally:
