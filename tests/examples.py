@@ -8,5 +8,5 @@ IS_QUICK = os.environ.get("OBZVON_QUICK") == "1"
 
 
 def examples(count: int) -> int:
-    """*count*, or a tenth of it where there is no time."""
-    return max(20, count // 10) if IS_QUICK else count
+    """*count*, or a twentieth of it where there is no time."""
+    return max(10, count // 20) if IS_QUICK else count

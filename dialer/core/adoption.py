@@ -39,7 +39,7 @@ from collections.abc import Iterable
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
-from dialer.core import requests, steps, transferring
+from dialer.core import outside, requests, steps, thirds, transferring
 from dialer.core import transfer as transfers
 from dialer.core.commands import (
     SAVES,
@@ -50,6 +50,7 @@ from dialer.core.commands import (
     JoinAgent,
     MoveLine,
     OpenLine,
+    SaveLeft,
     SetTimer,
 )
 from dialer.core.ids import (
@@ -65,7 +66,7 @@ from dialer.core.ids import (
 from dialer.core.servers import ServerDesk
 from dialer.core.state import FloorState
 from dialer.core.transfer_cells import move, music
-from dialer.core.transfer_facts import Transfer, TransferState
+from dialer.core.transfer_facts import Transfer
 from dialer.core.values import Agent, AgentState, Call, CallState
 
 IN_FLIGHT_S = 15.0
@@ -107,6 +108,7 @@ def on_pbx_lost(floor: FloorState, event: ev.PbxLost) -> None:
     """
     before = len(floor.out)
     server = floor.servers.desk(event.server)
+    left = set(server.left)
     server.is_up, server.is_lost = False, True
     for phones in (floor.dead_phones, floor.known_phones, floor.used_phones):
         phones -= {one for one in phones if one[0] == event.server}
@@ -121,11 +123,17 @@ def on_pbx_lost(floor: FloorState, event: ev.PbxLost) -> None:
         for one in floor.transfers.values()
         if one.third is not None and floor.calls[one.attempt].server == event.server
     }
+    _keep_left(floor, server, left)
     _Look(floor, server, (), asked_at=event.at, at=event.at, is_sure=True).adopt()
     for agent_id in list(floor.agents):
         if floor.agents[agent_id].server == event.server:
             steps.look_at_phone(floor, agent_id, event.at)
     floor.out[before:] = [one for one in floor.out[before:] if isinstance(one, _OURS)]
+
+
+def _keep_left(floor: FloorState, server: ServerDesk, before: set[ChannelId]) -> None:
+    if server.left != before:
+        floor.out.append(SaveLeft(server=server.server.id, channels=tuple(sorted(server.left))))
 
 
 def unheard(floor: FloorState, server: ServerId, *, is_sure: bool) -> list[Call]:
@@ -165,6 +173,7 @@ class _Look:
     def adopt(self) -> None:
         """Compare, and act."""
         floor, server = self._floor, self._server.server.id
+        self._adopt_legs(server)
         for call in list(floor.calls.values()):
             if call.server == server:
                 self._adopt_call(call, self._living.get(calls.channel_of(call)))
@@ -174,7 +183,9 @@ class _Look:
             if agent.channel is not None and agent.server == server:
                 self._adopt_line(agent, agent.channel)
         if not self._server.is_lost:
+            left = set(self._server.left)
             self._server.left &= self._living.keys()
+            _keep_left(floor, self._server, left)
         for one in self._living.values():
             if self._is_stranger(one) and self._is_certain(one.channel, "stranger"):
                 floor.out.append(HangUp(channel=one.channel))
@@ -190,6 +201,24 @@ class _Look:
             return True
         self._server.doubts[channel] = what, since
         return False
+
+    # -- channels of trunks -------------------------------------------------------------
+
+    def _adopt_legs(self, server: ServerId) -> None:
+        """Those that are missing are no more, those that are there count (:mod:`dialer.core.legs`)."""
+        floor, at = self._floor, self._at
+        for leg in floor.legs.on(server):
+            age_s = self._asked_at - leg.since
+            is_young = age_s < (0.0 if leg.is_seen else IN_FLIGHT_S) and not self._server.is_lost
+            if leg.channel in self._living or is_young:
+                continue
+            if self._is_certain(leg.channel, "missing"):
+                outside.ended(floor, leg.channel, at)
+        for one in self._living.values():
+            if one.trunk is None or AttemptId(one.channel) in floor.calls:
+                continue
+            if one.channel in floor.legs or self._is_certain(ChannelId(f"leg {one.channel}"), "uncounted"):
+                outside.seen(floor, one.channel, one.trunk, server, at)
 
     # -- calls --------------------------------------------------------------------------
 
@@ -294,13 +323,11 @@ class _Look:
     def _adopt_third(self, transfer: Transfer, third: ChannelId) -> None:
         line = self._living.get(third)
         if line is None:
-            age_s = self._asked_at - transfer.began_at
-            is_young = transfer.state is TransferState.CALLING and age_s < IN_FLIGHT_S
-            if self._server.is_lost or (not is_young and self._is_certain(third, "missing")):
-                transferring.on_third_gone(self._floor, third, self._at)
+            if third not in self._floor.legs:  # which was looked at before
+                thirds.on_gone(self._floor, third, self._at)
         elif line.bridge == line_bridge(third):
             joined = ev.LineJoined(at=self._at, channel=third, bridge=line.bridge)
-            transferring.on_third_joined(self._floor, joined)
+            thirds.on_joined(self._floor, joined)
         elif line.in_app and line.is_up and self._is_certain(third, "no line"):
             self._floor.out.append(OpenLine(channel=third, bridge=line_bridge(third), is_mixed=True))
 

@@ -4,7 +4,7 @@
    others who wait, only before them (:mod:`dialer.core.waiting`, :mod:`dialer.core.blending`), at most ``inbound.wait_s``; then comes
    ``inbound.overflow``. It ends as ``talked`` or ``missed``.
 2. Nobody is let wait in vain: outside the hours, and while the campaign has not been started or is stopped, ``inbound.outside`` comes at once;
-   where nobody who could take the call is signed in, ``queue_max`` wait already, or the engine is leaving, ``overflow`` does. It also comes
+   where nobody who could take the call is signed in, ``queue_max`` wait already (on that server), or the engine is leaving, ``overflow`` does. It also comes
    to those who wait, when all who could take their calls have been signed out for :data:`ALONE_S`.
    A campaign that runs, is paused or has finished takes calls.
 3. Nobody is refused by a rule for calls that we place: who wants no calls from us may call us, and no cap of a trunk or a server keeps
@@ -19,11 +19,14 @@
 
 from __future__ import annotations
 
-from dialer.core import blending, recycling, steps
+import msgspec
+
+from dialer.core import blending, outside, recycling, steps
 from dialer.core import call as calls
 from dialer.core import events as ev
 from dialer.core.commands import ForgetChoice, SaveCall, SendToOverflow, SetTimer
 from dialer.core.desk import Desk
+from dialer.core.ids import AttemptId, ChannelId
 from dialer.core.incoming import Overflow, arrived_at
 from dialer.core.state import FloorState
 from dialer.core.values import Call, CallState, CampaignState, Result
@@ -46,7 +49,10 @@ def on_arrived(floor: FloorState, event: ev.CallArrived) -> None:
         floor.out.append(SendToOverflow(attempt=event.attempt, place="hang_up", is_closed=True))
         return
     at, rules = event.at, desk.campaign.inbound
-    call = _call(event, at, desk)
+    outside.seen(floor, ChannelId(event.attempt), event.trunk, event.server, at)
+    call = msgspec.structs.replace(
+        _call(event, _came_at(event.attempt, at)), deadline=at + rules.wait_s, held_at=at
+    )
     turned_away = _why_not_taken(floor, desk, event)
     if turned_away is not None:
         place, is_closed = turned_away
@@ -63,13 +69,16 @@ def on_arrived(floor: FloorState, event: ev.CallArrived) -> None:
         steps.call_step(floor, call.attempt, ev.ContactHungUp(at=at, attempt=call.attempt))
         return
     if turned_away is not None:
-        floor.out.append(calls.overflow_command(call))
+        command = calls.overflow_command(call)
+        if command.place == "number":
+            command = outside.forwarded(floor, call, desk, command, at)
+        floor.out.append(command)
         return
     steps.serve(floor, call, at)
     call = floor.calls[call.attempt]
     if call.state is not CallState.ANSWERED:
         return
-    if call.agent is None and len(floor.waiting.callers(desk.campaign.id)) > rules.queue_max:
+    if call.agent is None and len(floor.waiting.callers(call.campaign, call.server)) > rules.queue_max:
         steps.call_step(floor, call.attempt, calls.Expired(at=at))
     else:
         steps.hold_again(floor, call, at)
@@ -87,26 +96,14 @@ def on_missed(floor: FloorState, event: ev.CallMissed) -> None:
     if desk is None:
         return
     if floor.is_late_choice_new(event.attempt, ("missed", event.due)):
-        call = Call(
-            attempt=event.attempt,
-            campaign=event.campaign,
-            lead=event.lead.id,
-            contact=event.lead.contact,
-            phone=event.phone,
-            number=event.number,
-            ordinal=event.lead.ordinal,
-            trunk=event.trunk,
+        call = msgspec.structs.replace(
+            _call(event, event.arrived_at),
             state=CallState.ENDED,
-            created_at=event.arrived_at,
-            answered_at=event.arrived_at,
             ended_at=max(event.arrived_at, event.at),
             ending="no_engine",
             result=Result.MISSED,
             choice=event.choice,
             callback_at=event.due if event.choice == "later" else None,
-            server=event.server,
-            direction="in",
-            did=event.did,
         )
         floor.out.append(SaveCall(call=call))
         if event.lead.id not in floor.live_leads:
@@ -124,7 +121,7 @@ def let_nobody_wait_in_vain(floor: FloorState, at: float) -> None:
     if not callers and not floor.alone_since:
         return
     lanes = dict.fromkeys((call.campaign, call.server) for call in callers)
-    alone = [one for one in lanes if not floor.waiting.is_anybody_at_work(*one)]
+    alone = [one for one in lanes if not floor.waiting.is_anybody_signed_in(*one)]
     since = {one: floor.alone_since.get(one, at) for one in alone}
     if since != floor.alone_since:
         floor.alone_since = since
@@ -135,10 +132,8 @@ def let_nobody_wait_in_vain(floor: FloorState, at: float) -> None:
             steps.call_step(floor, call.attempt, calls.Expired(at=at))
 
 
-def _call(event: ev.CallArrived, at: float, desk: Desk) -> Call:
-    """The call as it begins. It was answered when it came, before the greeting; its recording lies under that day."""
-    came_at = arrived_at(event.attempt)
-    created_at = came_at if came_at is not None and at - SKEW_S <= came_at <= at + _AHEAD_S else at
+def _call(event: ev.CallArrived | ev.CallMissed, created_at: float) -> Call:
+    """The call as it begins: it was answered when it came, before the greeting."""
     return Call(
         attempt=event.attempt,
         campaign=event.campaign,
@@ -149,14 +144,18 @@ def _call(event: ev.CallArrived, at: float, desk: Desk) -> Call:
         ordinal=event.lead.ordinal,
         trunk=event.trunk,
         state=CallState.ANSWERED,
-        deadline=at + desk.campaign.inbound.wait_s,
         created_at=created_at,
         answered_at=created_at,
-        held_at=at,
         server=event.server,
         direction="in",
         did=event.did,
     )
+
+
+def _came_at(attempt: AttemptId, at: float) -> float:
+    """When the call came, as far as the dialplan's clock is believed; its recording lies under that day."""
+    told = arrived_at(attempt)
+    return told if told is not None and at - SKEW_S <= told <= at + _AHEAD_S else at
 
 
 def _why_not_taken(floor: FloorState, desk: Desk, event: ev.CallArrived) -> tuple[Overflow, bool] | None:
@@ -164,6 +163,6 @@ def _why_not_taken(floor: FloorState, desk: Desk, event: ev.CallArrived) -> tupl
     rules = desk.campaign.inbound
     if not event.is_open or desk.state in _CLOSED:
         return _OUTSIDE[rules.outside], True
-    if floor.is_leaving or not floor.waiting.is_anybody_at_work(event.campaign, event.server):
-        return rules.overflow, False
+    if floor.is_leaving or not floor.waiting.is_anybody_signed_in(event.campaign, event.server):
+        return outside.rules_for_callers(floor, desk, event.server, event.at).overflow, False
     return None

@@ -46,7 +46,15 @@ from dialer.core.events import (
 )
 from dialer.core.ids import ChannelId, hold_bridge
 from dialer.core.incoming import Overflow
-from dialer.core.values import ABANDONED_RESULTS, TRUNK_DOWN, Call, CallState, Campaign, Result
+from dialer.core.values import (
+    ABANDONED_RESULTS,
+    TRUNK_ENDINGS,
+    TRUNK_SILENT,
+    Call,
+    CallState,
+    Campaign,
+    Result,
+)
 
 JOIN_S = 5.0
 """A join that was not confirmed in this time has failed."""
@@ -61,6 +69,8 @@ ANNOUNCEMENT_S = 600.0
 OVERFLOW_S = 420.0
 """Nor what a person who called us and met nobody is offered, a message that they leave included."""
 
+_SILENCE = (18, 408)
+"""What Asterisk says of a call to which nobody responds, if it is let (RFC 3261, 8.1.3.1: a timeout is taken for a 408)."""
 _NO_AGENT = "no_agent"
 _MACHINE = "machine"
 _ANNOUNCEMENT = "announcement"
@@ -125,7 +135,7 @@ def rang(call: Call, fact: ContactRang, campaign: Campaign) -> Step:
 
 def rang_too_late(call: Call, fact: ContactRang, campaign: Campaign) -> Step:
     """We gave up first. But who was rung is not to be rung again by another trunk."""
-    if call.ending != TRUNK_DOWN or call.rang_at is not None:
+    if call.ending not in TRUNK_ENDINGS or call.rang_at is not None:
         return call, []
     return msgspec.structs.replace(call, rang_at=fact.at), []
 
@@ -359,6 +369,9 @@ def _with_the_dialplan(call: Call, at: float, answered_at: float, campaign: Camp
 def gone(call: Call, fact: ContactHungUp, campaign: Campaign) -> Step:
     result = results.classify(call, fact.cause, fact.tech_cause)
     is_unheard = call.answered_at is None and result in ABANDONED_RESULTS
+    causes: tuple[int | None, int | None] = (fact.cause, fact.tech_cause)
+    if call.ending == TRUNK_SILENT and call.rang_at is None and not fact.tech_cause:
+        causes = _SILENCE
     call = _to(
         call,
         CallState.ENDED,
@@ -367,7 +380,7 @@ def gone(call: Call, fact: ContactHungUp, campaign: Campaign) -> Step:
         # They answered and were gone before we heard of it; when exactly, nobody says any more.
         answered_at=fact.at if is_unheard else call.answered_at,
         result=result,
-        cause=fact.cause,
-        tech_cause=fact.tech_cause,
+        cause=causes[0],
+        tech_cause=causes[1],
     )
     return call, []

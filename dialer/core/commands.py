@@ -164,13 +164,26 @@ class FetchLeads(Command, frozen=True, kw_only=True):
 
 
 class SaveTrunkState(Command, frozen=True, kw_only=True):
-    """Write that a trunk is in another state now, on *server* or (empty) everywhere. *why*: in words."""
+    """Write that a trunk is in another state now, on *server* or (empty) everywhere. *why*: in words.
+
+    *rests*, *rest_until*, *probe*: its :class:`~dialer.core.trunk.Rotation`, which no server changes.
+    """
 
     trunk: TrunkId
     state: Literal["up", "down", "resting", "probing", "disabled", "removed"]
     why: str = ""
     server: ServerId = ONLY
     at: float = 0.0
+    rests: int = 0
+    rest_until: float | None = None
+    probe: str | None = None
+
+
+class SaveLeft(Command, frozen=True, kw_only=True):
+    """Write on which *channels* of *server* people may talk on though their calls were closed; all that were written before go."""
+
+    server: ServerId
+    channels: tuple[ChannelId, ...]
 
 
 class SaveTransfer(Command, frozen=True, kw_only=True):
@@ -254,12 +267,15 @@ class SendToOverflow(Command, frozen=True, kw_only=True):
     """Give a person who called us, and whom nobody takes, to the dialplan (``dialplan/50-inbound.conf``).
 
     *place*: what they get there; where it cannot be had (no voice, no number of theirs), the dialplan has the next best.
-    *is_closed*: outside the hours: they are told so first; else that nobody is free.
+    *is_closed*: outside the hours: they are told so first; else that nobody is free. *trunk*, *number*: of ``number``: whither, and by
+    which trunk.
     """
 
     attempt: AttemptId
     place: Overflow
     is_closed: bool = False
+    trunk: TrunkId | None = None
+    number: str = ""
 
 
 class ForgetChoice(Command, frozen=True, kw_only=True):
@@ -403,6 +419,7 @@ SAVES = (
     SaveKnowledge,
     SavePacing,
     SaveTrunkState,
+    SaveLeft,
     SaveTransfer,
 )
 
@@ -419,6 +436,7 @@ AnyCommand = (
     | SaveKnowledge
     | SavePacing
     | SaveTrunkState
+    | SaveLeft
     | SaveTransfer
     | ForgetChoice
     | FetchLeads

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from dialer.core import agent as agents
-from dialer.core import blending, judging, modes, routing, steps
+from dialer.core import blending, judging, modes, outside, routing, steps, thirds
 from dialer.core import call as calls
 from dialer.core import events as ev
 from dialer.core.commands import FetchLeads, SaveCampaignState
@@ -24,7 +24,16 @@ from dialer.core.lanes import may_serve
 from dialer.core.orders import ORDERS
 from dialer.core.state import FloorState
 from dialer.core.trunk import Trunk
-from dialer.core.values import TRUNK_DOWN, AgentState, Call, CampaignState, Centre, Lead
+from dialer.core.values import (
+    TRUNK_DOWN,
+    TRUNK_SILENT,
+    AgentState,
+    Call,
+    CallState,
+    CampaignState,
+    Centre,
+    Lead,
+)
 
 # -- campaigns and trunks -------------------------------------------------------------------
 
@@ -66,8 +75,9 @@ def on_trunk_applied(floor: FloorState, event: ev.TrunkApplied) -> None:
     desk = floor.trunks.get(event.trunk.id)
     if desk is None:
         live = sum(call.trunk == event.trunk.id for call in floor.calls.values())
-        live += sum(one.has_third and one.trunk == event.trunk.id for one in floor.transfers.values())
-        floor.trunks[event.trunk.id] = TrunkDesk(event.trunk, live)
+        live += sum(leg.trunk == event.trunk.id for leg in floor.legs.values())
+        desk = floor.trunks[event.trunk.id] = TrunkDesk(event.trunk, live)
+        routing.note_anew(floor, desk, event.at, "it was applied", floor.servers.used)
         _begin_anew(floor)
         return
     if _destinations(desk.trunk) != _destinations(event.trunk) or desk.is_removed:
@@ -108,6 +118,14 @@ def on_trunk_changed(floor: FloorState, event: ev.TrunkChanged) -> None:
     if not event.is_up:
         for attempt in routing.on_down(floor, desk, event.server, event.at):
             steps.call_step(floor, attempt, calls.EndAsked(at=event.at, why=TRUNK_DOWN))
+        thirds.on_trunk_down(floor, desk, event.server, event.at)
+
+
+def on_trunk_silent(floor: FloorState, event: ev.TrunkSilent) -> None:
+    """Nobody was rung: the call is ended, and goes on by another trunk when it has."""
+    call = floor.calls.get(event.attempt)
+    if call is not None and call.state is CallState.DIALING:
+        steps.call_step(floor, call.attempt, calls.EndAsked(at=event.at, why=TRUNK_SILENT))
 
 
 def on_leads(floor: FloorState, event: ev.LeadsFetched) -> None:
@@ -172,6 +190,7 @@ def _set_state(floor: FloorState, desk: Desk, state: CampaignState, at: float) -
 
 def settle(floor: FloorState, at: float) -> None:
     """Serve who waits, place the calls that may be placed, ask for the leads that will be wanted."""
+    outside.look(floor, at)
     while _serve(floor, at) and floor.waiting and floor.idle:
         pass  # a progressive call that has an operator now may leave one to somebody who answered before
     blending.reserve(floor)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
 from dialer.core.destinations import longest
 from dialer.core.hopper import Hopper
-from dialer.core.ids import ONLY, AttemptId, ChannelId, ServerId, TrunkId
+from dialer.core.ids import ONLY, AgentId, AttemptId, ChannelId, ServerId, TrunkId
 from dialer.core.rate import Rate
-from dialer.core.trunk import Trunk
-from dialer.core.values import TRUNK_DOWN, Call, CallState, Campaign, CampaignState
+from dialer.core.trunk import Rotation, Trunk
+from dialer.core.values import TRUNK_ENDINGS, Call, CallState, Campaign, CampaignState
 
 FAILURES_MAX = 5
 """So many calls in a row that the trunk would not carry, and it rests."""
@@ -58,7 +59,7 @@ class Desk:
         """Keep the sets true after *call* changed."""
         mine = self.unserved_on.setdefault(call.server, set())
         is_in_flight = call.state in _IN_FLIGHT or (
-            call.state is CallState.ENDING and call.ending == TRUNK_DOWN
+            call.state is CallState.ENDING and call.ending in TRUNK_ENDINGS
         )
         if is_in_flight and call.agent is None:
             self.unserved.add(call.attempt)
@@ -76,7 +77,8 @@ class Desk:
 
 
 class TrunkDesk:
-    """A trunk on the floor: its caps hold for all campaigns together. *live*: its calls already up, in both directions.
+    """A trunk on the floor: its caps hold for all campaigns together. *live*: its channels in use, in both directions, by whomever
+    (:mod:`dialer.core.legs`).
 
     1. A call is placed only if a channel is free and the rate allows it; what is saved of the rate is a quarter of a second.
     2. Rotation: of each call we learn whether the trunk carried it (it rang, was answered, or the person's side refused it) or not; of
@@ -85,12 +87,16 @@ class TrunkDesk:
     3. When the rest is over one call at a time probes. If it is carried, the trunk is back; if not, it rests twice as long. Other
        calls that end meanwhile change nothing. A trunk that was well for :data:`WINDOW_MIN` calls begins with the short rest again.
     4. What OPTIONS say holds for one server and at once.
+    5. The next engine takes the rotation up as it was (:meth:`take_up`): a rest ends when it would have ended, and then a call probes.
+       Of the calls that were looked at it knows none: a trunk in rotation has its five failures, and its ten good calls, before it anew.
     """
 
     def __init__(self, trunk: Trunk, live: int = 0, at: float = 0.0) -> None:
         """*at*: when an engine took it up, who knows nothing of the calls just before, and so has saved nothing of the rate."""
         self.trunk = trunk
         self.live = live
+        self.kept: set[AgentId] = set()
+        """Idle operators who are called by it for each call: a channel is kept free for each (:mod:`dialer.core.outside`)."""
         self.down: set[ServerId] = set()
         """The servers from which it does not answer."""
         self.is_disabled = False
@@ -99,12 +105,29 @@ class TrunkDesk:
         """The call (or the third party's channel) that probes a trunk whose rest is over."""
         self.noted: dict[ServerId, str] = {}
         """Its state as it was written down last (:mod:`dialer.core.routing`)."""
+        self.rotation_noted = Rotation()
+        """And its rotation."""
         self._shown: dict[str, int] = {}
         self._rate = Rate(0.0, at)
         self._calls: deque[tuple[float, bool]] = deque(maxlen=WINDOW)
         self._rests = 0
         self._since_rest = 0
         self._rest_until: float | None = None
+
+    @property
+    def rotation(self) -> Rotation:
+        """What the next engine must know."""
+        return Rotation(rests=self._rests, rest_until=self._rest_until, probe=self.probe)
+
+    def take_up(self, before: Rotation, at: float, *, is_live: Callable[[str], bool]) -> None:
+        """Stand in rotation as the engine before this one left it. *is_live*: whether that call is still to tell something.
+
+        No rest lasts longer than :data:`REST_S_MAX` from now: the clock may have been set back.
+        """
+        self._rests = before.rests
+        if before.rest_until is not None:
+            self._rest_until = min(before.rest_until, at + REST_S_MAX)
+            self.probe = before.probe if before.probe is not None and is_live(before.probe) else None
 
     def is_up(self, server: ServerId = ONLY) -> bool:
         """Whether it answers OPTIONS from *server*, as far as is known."""
@@ -134,18 +157,33 @@ class TrunkDesk:
 
     def lines(self, at: float, server: ServerId = ONLY) -> int:
         """How many calls more the trunk carries at this moment. To ask changes nothing."""
+        return self._free(at, server, len(self.kept))
+
+    def free(self, at: float, server: ServerId = ONLY) -> int:
+        """The same for operators who are called by it: also the channels that are kept for them."""
+        return self._free(at, server, 0)
+
+    def _free(self, at: float, server: ServerId, kept: int) -> int:
         if not self.is_usable(at, server):
             return 0
-        free = max(0, self.trunk.channels_max - self.live)
+        free = max(0, self.trunk.channels_max - self.live - kept)
         return free if self._rest_until is None else min(1, free)
+
+    def may_ask(self, at: float) -> bool:
+        """Whether its calls per second allow one more at this moment."""
+        return self._rate.room(self.trunk.calls_per_second_max, at) > 0
 
     def room(self, at: float, server: ServerId = ONLY) -> int:
         """How many calls the trunk takes at this moment: as many as it has lines for, at its calls per second."""
         return min(self.lines(at, server), self._rate.room(self.trunk.calls_per_second_max, at))
 
     def took(self, at: float, attempt: AttemptId | ChannelId | None = None) -> None:
-        """A call was placed. Only a call that is really placed uses the rate."""
+        """A call was placed."""
         self.live += 1
+        self.asked(at, attempt)
+
+    def asked(self, at: float, attempt: AttemptId | ChannelId | None = None) -> None:
+        """The order for a call that counts goes out. Only a call that is really placed uses the rate."""
         self._rate.took(self.trunk.calls_per_second_max, at)
         if self._rest_until is not None and at >= self._rest_until and self.probe is None:
             self.probe = attempt
@@ -176,14 +214,16 @@ class TrunkDesk:
         self._since_rest += 1
         recent = [was_carried for when, was_carried in self._calls if when > at - WINDOW_S]
         failed = recent.count(False)
-        if self._since_rest >= WINDOW_MIN and failed < SHARE_MAX * len(recent):
+        well = ""
+        if self._rests and self._since_rest >= WINDOW_MIN and failed < SHARE_MAX * len(recent):
             self._rests = 0
+            well = f"{self._since_rest} calls went well: its next rest is a short one"
         in_a_row = [was_carried for _, was_carried in self._calls][-FAILURES_MAX:]
         if len(in_a_row) == FAILURES_MAX and not any(in_a_row):
             return self._rest(at, f"{FAILURES_MAX} calls in a row were not carried")
         if len(recent) >= WINDOW_MIN and failed >= SHARE_MAX * len(recent):
             return self._rest(at, f"{failed} of {len(recent)} calls were not carried")
-        return ""
+        return well
 
     def _rest(self, at: float, why: str) -> str:
         rest_s = min(REST_S_MAX, REST_S * 2**self._rests)

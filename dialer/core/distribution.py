@@ -7,13 +7,14 @@
 4. ``round_robin``: the next by name after the one who was given a caller of that campaign last.
 5. ``skill``: the highest weight (``skill_weights``; who is not named has 0); among equals the longest idle.
 
-What 3 and 4 remember begins anew with the engine.
+What 3 and 4 remember an engine takes up from the journal (:meth:`Turns.take_up`), as far as it tells: of a call that was handed on to a
+colleague it names the colleague, and of one that an operator let ring only who took it afterwards.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dialer.core.ids import AgentId, CampaignId
 from dialer.core.incoming import Inbound
@@ -32,6 +33,14 @@ class Turns:
         self._talks: deque[Candidate] = deque()
         self._counts: Counter[AgentId] = Counter()
         self._last: dict[CampaignId, AgentId] = {}
+
+    def take_up(
+        self, talks: Iterable[tuple[AgentId, Sequence[float]]], last: Iterable[tuple[CampaignId, AgentId]]
+    ) -> None:
+        """What the journal remembers: when the *talks* of each operator began, within the window, and whose turn was *last*."""
+        for at, agent in sorted((at, agent) for agent, begun in talks for at in begun):
+            self.talked(agent, at)
+        self._last.update(last)
 
     def talked(self, agent: AgentId, at: float) -> None:
         """A conversation of *agent* began."""

@@ -28,6 +28,7 @@ from dialer.core.ids import (
 )
 from dialer.core.pacing.ledger import DayCount
 from dialer.core.transfer_facts import Transfer
+from dialer.core.trunk import TrunkNoted
 from dialer.core.values import Agent, AgentCard, Call, Campaign, CampaignState, Centre, Lead, Trunk
 
 
@@ -59,7 +60,7 @@ class DeadlinePassed(Event, frozen=True, kw_only=True):
 
 
 class LiveChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A channel that Asterisk listed. *bridge*: the bridge that it is in, if any. *arrived*: of a call that a person made to us,
+    """A channel that Asterisk listed. *trunk*: whose it is, if a trunk's. *bridge*: the bridge that it is in, if any. *arrived*: of a call that a person made to us,
     what the dialplan told of it; empty where it is elsewhere by now.
 
     *place*: what the dialplan does with the person: listens who answered, leaves a machine a message, plays the
@@ -73,6 +74,7 @@ class LiveChannel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     bridge: BridgeId | None = None
     place: Literal["", "listening", "machine", "announcement"] = ""
     arrived: tuple[str, ...] = ()
+    trunk: TrunkId | None = None
 
 
 class PbxConnected(Event, frozen=True, kw_only=True):
@@ -134,7 +136,21 @@ class TrunkChanged(Event, frozen=True, kw_only=True):
     server: ServerId = ONLY
 
 
+class TrunkUsed(Event, frozen=True, kw_only=True):
+    """A channel of a trunk came or went: these are all that it has on *server* now, but those that were made as a contact's call."""
+
+    trunk: TrunkId
+    channels: tuple[ChannelId, ...] = ()
+    server: ServerId = ONLY
+
+
 # -- a call -------------------------------------------------------------------------------
+
+
+class TrunkSilent(Event, frozen=True, kw_only=True):
+    """The carrier has sent not one response to the call, not even 100 Trying, long after it should have."""
+
+    attempt: AttemptId
 
 
 class OriginateRefused(Event, frozen=True, kw_only=True):
@@ -205,6 +221,13 @@ class CallMissed(Event, frozen=True, kw_only=True):
     choice: Choice | None = None
     due: float | None = None
     server: ServerId = ONLY
+
+
+class CallForwarded(Event, frozen=True, kw_only=True):
+    """The dialplan calls another number for a person who called us, on *channel*."""
+
+    attempt: AttemptId
+    channel: ChannelId
 
 
 class MachineAnswered(Event, frozen=True, kw_only=True):
@@ -330,17 +353,31 @@ class PhoneDialed(Event, frozen=True, kw_only=True):
     number: str
 
 
+class CallRedirected(Event, frozen=True, kw_only=True):
+    """Whom we called answered by sending us elsewhere (SIP 3xx), and Asterisk calls there by itself: *channel* is that call, on which
+    nobody has decided."""
+
+    channel: ChannelId
+
+
 class ThirdAnswered(Event, frozen=True, kw_only=True):
     """A third party who was called by a trunk answered; the channel is ours."""
 
     channel: ChannelId
 
 
+class ThirdRang(Event, frozen=True, kw_only=True):
+    """A third party who is called by a trunk is rung, or early media plays."""
+
+    channel: ChannelId
+
+
 class ThirdRefused(Event, frozen=True, kw_only=True):
-    """A third party was not called, or Asterisk refused to."""
+    """A third party was not called, or Asterisk refused to. *is_ours*: as of :class:`OriginateRefused`."""
 
     channel: ChannelId
     reason: str
+    is_ours: bool = False
 
 
 class DigitPressed(Event, frozen=True, kw_only=True):
@@ -382,6 +419,7 @@ class LineEnded(Event, frozen=True, kw_only=True):
 
     channel: ChannelId
     cause: int | None = None
+    tech_cause: int | None = None
 
 
 class PhoneChanged(Event, frozen=True, kw_only=True):
@@ -456,6 +494,12 @@ class AgentApplied(Event, frozen=True, kw_only=True):
     agent: AgentCard
 
 
+class OutsideApplied(Event, frozen=True, kw_only=True):
+    """The outside lines on which operators are called for each call: of which phones (extensions), and by which trunks."""
+
+    lines: tuple[tuple[str, TrunkId], ...] = ()
+
+
 class AgentOrdered(Event, frozen=True, kw_only=True):
     """A supervisor forces an agent's state."""
 
@@ -508,12 +552,22 @@ class EngineStarted(Event, frozen=True, kw_only=True):
     servers: tuple[Server, ...] = ()
     """Empty: the only one."""
     trunks_disabled: tuple[TrunkId, ...] = ()
+    trunks_noted: tuple[TrunkNoted, ...] = ()
+    """How each stood last."""
     onward: tuple[Onward, ...] = ()
     """Of the calls that are being dialed."""
     knowledge: tuple[tuple[str, str], ...] = ()
     """What pacing had learnt, by the name it is kept under (``SaveKnowledge``)."""
     transfers: tuple[Transfer, ...] = ()
     """Those that were not over, of calls that had not ended."""
+    left: tuple[tuple[ServerId, tuple[ChannelId, ...]], ...] = ()
+    """On which channels of each server people may talk on, whose calls were closed when it was lost (``SaveLeft``)."""
+    talks: tuple[tuple[AgentId, tuple[float, ...]], ...] = ()
+    """When the conversations of each operator began, of late (:mod:`dialer.core.distribution`)."""
+    outside: tuple[tuple[str, TrunkId], ...] = ()
+    """As of :class:`OutsideApplied`."""
+    turns: tuple[tuple[CampaignId, AgentId], ...] = ()
+    """Who was given a caller last, of campaigns that go round by turns."""
 
 
 # -- the store ----------------------------------------------------------------------------
@@ -581,11 +635,14 @@ AnyEvent = (
     | JournalRecovered
     | Leaving
     | TrunkChanged
+    | TrunkUsed
     | OriginateRefused
+    | TrunkSilent
     | ContactRang
     | ContactAnswered
     | CallArrived
     | CallMissed
+    | CallForwarded
     | MachineAnswered
     | AnnouncementBegan
     | ContactReturned
@@ -598,7 +655,9 @@ AnyEvent = (
     | PhoneHeld
     | PhoneReferred
     | PhoneDialed
+    | CallRedirected
     | ThirdAnswered
+    | ThirdRang
     | ThirdRefused
     | DigitPressed
     | LineJoined
@@ -615,6 +674,7 @@ AnyEvent = (
     | TrunkOrdered
     | ServersApplied
     | AgentApplied
+    | OutsideApplied
     | AgentOrdered
     | CallbackOrdered
     | DoNotCallChanged

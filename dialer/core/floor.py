@@ -18,20 +18,22 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from dialer.core import adoption, arrivals, dealing, modes, requests, routing, steps, transferring
+from dialer.core import adoption, arrivals, dealing, modes, requests, routing, steps, thirds, transferring
 from dialer.core import agent as agents
 from dialer.core import call as calls
 from dialer.core import events as ev
+from dialer.core import outside as outside_lines
 from dialer.core import transfer as transfers
 from dialer.core.commands import AnyCommand, HangUp, OpenLine, SendToLastWord, SetTimer
 from dialer.core.desk import Desk, TrunkDesk
-from dialer.core.ids import ONLY, AgentId, AttemptId, CampaignId, ServerId, TrunkId, line_bridge
+from dialer.core.ids import ONLY, AgentId, AttemptId, CampaignId, ChannelId, ServerId, TrunkId, line_bridge
 from dialer.core.lanes import lane
 from dialer.core.pacing.book import Reason, Rule
 from dialer.core.pacing.ledger import DayCount, Ledger
 from dialer.core.pacing.pacer import Pacer
-from dialer.core.state import FloorState
+from dialer.core.state import FloorState, Obstacle
 from dialer.core.transfer_facts import Transfer
+from dialer.core.trunk import TrunkNoted
 from dialer.core.values import (
     Agent,
     AgentCard,
@@ -82,10 +84,10 @@ class Floor:
     def must_note(self, event: ev.Event, commands: Sequence[AnyCommand]) -> bool:
         """Whether *event*, which led to *commands* just now, must be noted for the journal to be played again.
 
-        All are but the ticks that found nothing to do, of which there are several in a second, and the
-        lists of what lives that say nothing new.
+        All are but the ticks that found nothing to do, of which there are several in a second, the
+        lists of what lives that say nothing new, and keys that are none of ours to know.
         """
-        return bool(commands) or self._state.has_trace or not isinstance(event, ev.Ticked | ev.PbxListed)
+        return bool(commands) or self._state.has_trace or not isinstance(event, _SELDOM_NOTED)
 
     def restore(
         self,
@@ -104,12 +106,17 @@ class Floor:
         at: float | None = None,
         servers: Iterable[ev.Server] = (),
         transfers: tuple[Transfer, ...] = (),
+        trunks_noted: Iterable[TrunkNoted] = (),
+        left: Iterable[tuple[ServerId, tuple[ChannelId, ...]]] = (),
+        talks: Iterable[tuple[AgentId, tuple[float, ...]]] = (),
+        turns: Iterable[tuple[CampaignId, AgentId]] = (),
+        outside: Iterable[tuple[str, TrunkId]] = (),
     ) -> None:
         """Take up what the journal remembers, before the first event. Decides nothing.
 
         *calls*: attempts that have not ended, each with its lead as it was when it was placed.
         *last*: ended attempts of which an agent may still give the result, likewise; without the lead
-        if that was dialed again since. *ledgers*, *knowledge*: see :class:`dialer.core.events.EngineStarted`.
+        if that was dialed again since. The others: see :class:`dialer.core.events.EngineStarted`.
         """
         state = self._state
         if at is not None:
@@ -126,6 +133,7 @@ class Floor:
         for trunk in trunks:
             desk = state.trunks[trunk.id] = TrunkDesk(trunk, at=state.at)
             desk.is_disabled = trunk.id in trunks_disabled
+        state.outside = dict(outside)
         for card in cards:
             state.take_card(card)
         for agent in agents:
@@ -143,6 +151,12 @@ class Floor:
                 state.teller.taken_up(call, state.desks[call.campaign].campaign)
         state.onward.update({one.attempt: one for one in onward if one.attempt in state.calls})
         transferring.restore(state, transfers)
+        outside_lines.restore(state)
+        routing.restore(state, trunks_noted)
+        for server, channels in left:
+            if server in state.servers:
+                state.servers[server].left.update(channels)
+        state.turns.take_up(talks, turns)
         for agent_id in state.agents:
             state.tell_of(agent_id)  # whose call they have is known now
         state.pacer.take_up(dict(ledgers), dict(knowledge), state.at)
@@ -164,6 +178,11 @@ class Floor:
             onward=started.onward,
             servers=started.servers,
             transfers=started.transfers,
+            trunks_noted=started.trunks_noted,
+            left=started.left,
+            talks=started.talks,
+            turns=started.turns,
+            outside=started.outside,
         )
 
     def deadlines(self) -> list[SetTimer]:
@@ -210,8 +229,8 @@ class Floor:
         """The campaign's count of abandoned calls; None where nothing is counted."""
         return self._state.pacer.ledgers.get(campaign)
 
-    def why_not_originating(self, server: ServerId | None = None) -> list[str]:
-        """Why nothing may be originated on *server*, or (None) on any, at this moment; empty when it may."""
+    def why_not_originating(self, server: ServerId | None = None) -> dict[Obstacle, str]:
+        """Why nothing may be originated on *server*, or (None) on any, at this moment, in words; empty when it may."""
         return self._state.why_not_originating(server)
 
 
@@ -313,6 +332,12 @@ def _on_call_fact(floor: FloorState, event: Any) -> None:
     steps.call_step(floor, event.attempt, event)
 
 
+def _on_hung_up(floor: FloorState, event: ev.ContactHungUp) -> None:
+    # Of a caller of whom only the dialplan knew.
+    outside_lines.ended(floor, ChannelId(event.attempt), event.at)
+    _on_call_fact(floor, event)
+
+
 def _on_answered(floor: FloorState, event: ev.ContactAnswered) -> None:
     if event.attempt in floor.calls:
         steps.call_step(floor, event.attempt, event)
@@ -375,7 +400,7 @@ def _on_line_joined(floor: FloorState, event: ev.LineJoined) -> None:
         if agent_id in floor.reopening:
             steps.opened_anew(floor, agent_id, event.at)
     elif agent_id is None:
-        transferring.on_third_joined(floor, event)
+        thirds.on_joined(floor, event)
 
 
 def _on_leg_answered(floor: FloorState, event: ev.LegAnswered) -> None:
@@ -383,12 +408,21 @@ def _on_leg_answered(floor: FloorState, event: ev.LegAnswered) -> None:
     if agent_id is None:
         floor.out.append(HangUp(channel=event.channel))
     else:
+        outside_lines.carried(floor, event.channel, event.at)
         steps.agent_step(floor, agent_id, agents.LegUp(at=event.at))
 
 
+def _on_redirected(floor: FloorState, event: ev.CallRedirected) -> None:
+    """Numbers are called by our decision alone, which knows destinations, lists and caps; not because a carrier or a phone says so."""
+    floor.out.append(HangUp(channel=event.channel))
+
+
 def _on_line_gone(floor: FloorState, event: ev.LineRefused | ev.LegRefused | ev.LineEnded) -> None:
-    if transferring.on_third_gone(floor, event.channel, event.at):
+    end = event if isinstance(event, ev.LineEnded) else None
+    if thirds.on_gone(floor, event.channel, event.at, end):
         return
+    if not isinstance(event, ev.LineRefused):
+        outside_lines.ended(floor, event.channel, event.at)
     if isinstance(event, ev.LineEnded) and transferring.on_aside_gone(floor, event.channel, event.at):
         return
     agent_id = floor.by_channel.get(event.channel)
@@ -433,7 +467,11 @@ _HANDLERS: dict[type, Callable[[FloorState, Any], None]] = {
     ev.JournalFailed: _on_journal_failed,
     ev.JournalRecovered: _on_journal_recovered,
     ev.TrunkChanged: dealing.on_trunk_changed,
+    ev.TrunkUsed: outside_lines.on_used,
+    ev.CallForwarded: outside_lines.on_forwarded,
+    ev.OutsideApplied: outside_lines.on_applied,
     ev.OriginateRefused: _on_call_fact,
+    ev.TrunkSilent: dealing.on_trunk_silent,
     ev.ContactRang: _on_call_fact,
     ev.ContactAnswered: _on_answered,
     ev.MachineAnswered: _on_call_fact,
@@ -443,7 +481,7 @@ _HANDLERS: dict[type, Callable[[FloorState, Any], None]] = {
     ev.AnswerFound: _on_call_fact,
     ev.Connected: _on_connected,
     ev.JoinRefused: _on_join_refused,
-    ev.ContactHungUp: _on_call_fact,
+    ev.ContactHungUp: _on_hung_up,
     ev.FeatureDialed: requests.on_feature,
     ev.DigitPressed: requests.on_digit,
     ev.LineJoined: _on_line_joined,
@@ -471,17 +509,21 @@ _HANDLERS: dict[type, Callable[[FloorState, Any], None]] = {
     ev.PhoneHeld: transferring.on_held,
     ev.PhoneReferred: transferring.on_referred,
     ev.PhoneDialed: transferring.on_phone_dialed,
-    ev.ThirdAnswered: transferring.on_third_answered,
-    ev.ThirdRefused: transferring.on_third_refused,
+    ev.CallRedirected: _on_redirected,
+    ev.ThirdAnswered: thirds.on_answered,
+    ev.ThirdRang: thirds.on_rang,
+    ev.ThirdRefused: thirds.on_refused,
     ev.EngineStarted: routing.on_started,
     ev.RecordingStored: _ignore,
     ev.RecordingMissing: _ignore,
 }
+_SELDOM_NOTED = (ev.Ticked, ev.PbxListed, ev.DigitPressed)
 _QUIET = frozenset(
     {
         ev.DeadlinePassed,
         ev.PbxListed,
         ev.OriginateRefused,
+        ev.TrunkSilent,
         ev.ContactRang,
         ev.ContactAnswered,
         ev.MachineAnswered,
@@ -497,7 +539,11 @@ _QUIET = frozenset(
         ev.PhoneHeld,
         ev.PhoneReferred,
         ev.PhoneDialed,
+        ev.CallRedirected,
+        ev.TrunkUsed,
+        ev.CallForwarded,
         ev.ThirdAnswered,
+        ev.ThirdRang,
         ev.ThirdRefused,
         ev.LineJoined,
         ev.LineRefused,

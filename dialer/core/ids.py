@@ -41,7 +41,7 @@ ContactId = NewType("ContactId", int)
 PhoneId = NewType("PhoneId", int)
 
 _ATTEMPT = re.compile(r"a[0-9a-v]{20}\Z")
-_THIRD = re.compile(r"third-[^-]+-[0-9]+\Z")
+_THIRD = re.compile(r"third-[^-]+-[0-9]+(-[0-9]+)?\Z")
 
 
 def is_attempt(text: str) -> bool:
@@ -59,9 +59,9 @@ def is_leg(channel: ChannelId) -> bool:
     return channel.startswith("leg-")
 
 
-def third_of(attempt: AttemptId, place: int) -> ChannelId:
-    """The channel id of the third party of the call's transfer number *place*, who is called by a trunk."""
-    return ChannelId(f"third-{attempt}-{place}")
+def third_of(attempt: AttemptId, place: int, tried: int = 0) -> ChannelId:
+    """The channel id of the third party of the call's transfer number *place*, who is called by a trunk, after *tried* others."""
+    return ChannelId(f"third-{attempt}-{place}" + (f"-{tried}" if tried else ""))
 
 
 def attempt_of_third(channel: ChannelId) -> AttemptId | None:
@@ -72,6 +72,11 @@ def attempt_of_third(channel: ChannelId) -> AttemptId | None:
 def is_third(channel: ChannelId) -> bool:
     """Whether *channel* is a third party's who was called by a trunk."""
     return _THIRD.match(channel) is not None
+
+
+def forward_of(attempt: AttemptId) -> ChannelId:
+    """The name of the channel to the other number to which a caller is forwarded, as long as Asterisk has not told its own."""
+    return ChannelId(f"forward-{attempt}")
 
 
 def line_of(bridge: BridgeId) -> ChannelId:

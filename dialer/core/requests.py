@@ -35,7 +35,7 @@ from dialer.core.commands import (
 )
 from dialer.core.desk import Desk
 from dialer.core.features import Feature
-from dialer.core.ids import AgentId, LeadId
+from dialer.core.ids import AgentId, ChannelId, LeadId, is_leg
 from dialer.core.state import FloorState
 from dialer.core.values import Agent, AgentState, Call, CallState, CampaignState, Lead
 
@@ -60,10 +60,15 @@ def on_feature(floor: FloorState, event: ev.FeatureDialed) -> None:
 
 
 def on_digit(floor: FloorState, event: ev.DigitPressed) -> None:
-    """A key on an agent's line: perhaps the last one of a code."""
+    """A key on an agent's line: perhaps the last one of a code.
+
+    Whatever else is keyed leaves no trace (:meth:`dialer.core.floor.Floor.must_note`), for it may be a secret: the PIN of an operator on an outside
+    line, who is asked for it before the line is one; a number of a card that a person keys.
+    """
     agent_id = transferring.whose(floor, event.channel)
-    if agent_id is None:
+    if agent_id is None or _is_not_picked_up(floor.agents[agent_id], event.channel):
         return
+    floor.has_trace = True
     steps.hear_from(floor, agent_id, event.at)
     pressed, code = features.key(floor.keys.get(event.channel, ""), event.digit)
     floor.keys[event.channel] = pressed
@@ -73,6 +78,16 @@ def on_digit(floor: FloorState, event: ev.DigitPressed) -> None:
     message = _use(floor, agent_id, asked, event.at) if asked is not None else "refused"
     if message is not None and transferring.whose(floor, event.channel) == agent_id:
         floor.out.append(Tell(channel=event.channel, message=message))
+
+
+def _is_not_picked_up(agent: Agent, channel: ChannelId) -> bool:
+    """Whether that is the leg that is rung for the agent: who picks it up on an outside line is asked for the PIN before it is ours."""
+    return (
+        is_leg(channel)
+        and channel == agent.channel
+        and agent.state is AgentState.RESERVED
+        and not agent.has_line
+    )
 
 
 def on_agent_ordered(floor: FloorState, event: ev.AgentOrdered) -> None:
@@ -127,7 +142,7 @@ def on_returned(floor: FloorState, event: ev.ContactReturned) -> None:
     call = floor.calls.get(event.attempt)
     if call is None:
         floor.out.append(SendToLastWord(attempt=event.attempt))
-    elif not calls.may_return(call) or floor.waiting.is_anybody_at_work(call.campaign, call.server):
+    elif not calls.may_return(call) or floor.waiting.is_anybody_signed_in(call.campaign, call.server):
         steps.call_step(floor, event.attempt, event)
     else:
         if call.state is not CallState.ENDING:  # nobody had heard of the answer

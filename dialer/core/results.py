@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dialer.core.values import TRUNK_DOWN, Call, Campaign, OperatorResult, Result, RetryRule
+from dialer.core.values import TRUNK_DOWN, TRUNK_SILENT, Call, Campaign, OperatorResult, Result, RetryRule
 
 DEFAULT_RETRY: dict[Result, RetryRule] = {
     Result.BUSY: RetryRule(attempts=3, again_s=180.0, phone="same"),
@@ -101,17 +101,19 @@ def classify(call: Call, cause: int | None, tech_cause: int | None) -> Result:
         return Result.HUNG_UP if not call.ending and cause is not None else Result.ABANDONED
     if cause is None and tech_cause is None:
         return Result.NO_ANSWER if call.ending and call.rang_at is not None else Result.LOST
-    if call.ending == TRUNK_DOWN and call.rang_at is None:
-        return Result.NO_ROUTE
+    if call.rang_at is None and call.ending in (TRUNK_DOWN, TRUNK_SILENT):
+        # Of what was never so much as received nothing is to be counted against the person.
+        return Result.FAILED if call.ending == TRUNK_SILENT else Result.NO_ROUTE
     if cause == 0 and not tech_cause:
         # The person's own BYE, which only follows an answer: they hung up before the channel was ours.
         return Result.ABANDONED if call.ending else Result.HUNG_UP
-    told = _told(cause, tech_cause)
+    said = told(cause, tech_cause)
     # Our own cancel ends a call in several words; only a plain refusal that crossed it says more.
-    return told if told in _REFUSALS or not call.ending else Result.NO_ANSWER
+    return said if said in _REFUSALS or not call.ending else Result.NO_ANSWER
 
 
-def _told(cause: int | None, tech_cause: int | None) -> Result:
+def told(cause: int | None, tech_cause: int | None) -> Result:
+    """What Asterisk's words for the end of a call that was never answered mean by themselves."""
     by_sip = _BY_SIP.get(tech_cause or 0)
     by_cause = _BY_CAUSE.get(cause or 0)
     if by_sip in (None, Result.NO_ANSWER):

@@ -2,7 +2,7 @@
 
 1. A call may go by the campaign's trunks that are in use, up (on the server of the call), in rotation, have room and may
    call the number (:mod:`dialer.core.destinations`). Of these the ones of the lowest ``priority`` number are asked; among equals each
-   has its share by ``weight`` (smooth weighted round robin: of weights 5 and 1 the second has each sixth call, never two in a row).
+   has its share by ``weight`` (:mod:`dialer.core.roundrobin`).
    The turn is the campaign's own, and nothing is random: a journal can be played again.
 2. A call goes on if it certainly reached nobody by a fault of the trunk: it never rang, was never answered (nor was there early media), we had
    not given it up, and it ended by a cause in the trunk's ``failover_on``, or by silence (408) while the trunk is down, or Asterisk made no
@@ -15,34 +15,52 @@
    lacking on the other trunks, it is ``failed``: as if it had never been placed, and dialed again a little later.
 4. A call that rings, is answered, or refused by the person's side was carried. What we gave up, what was lost from sight, and what a
    rule of ours forbade says nothing of a trunk. What follows for its rotation is told in :class:`dialer.core.desk.TrunkDesk`.
-5. Each change of a trunk's state is written down.
+5. Each change of a trunk's state, and of its rotation, is written down, and the next engine begins with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from dialer.core import destinations, judging
 from dialer.core.commands import SaveTrunkState
-from dialer.core.desk import Desk, TrunkDesk
+from dialer.core.desk import Desk, TrunkDesk, TrunkState
 from dialer.core.destinations import allows, countries_of, trunk_ids
-from dialer.core.events import ContactHungUp, EngineStarted, Onward, OriginateRefused
-from dialer.core.ids import ONLY, AttemptId, ServerId, TrunkId
+from dialer.core.events import (
+    ContactHungUp,
+    EngineStarted,
+    Onward,
+    OriginateRefused,
+)
+from dialer.core.ids import ONLY, AttemptId, ChannelId, ServerId, TrunkId
 from dialer.core.lanes import lane, may_serve, skills
 from dialer.core.pacing import progressive
+from dialer.core.roundrobin import had_turn, whose_turn
 from dialer.core.state import FloorState
-from dialer.core.values import TRUNK_DOWN, AgentState, Call, CallState, Campaign, Lead, LeadPhone, Result
+from dialer.core.trunk import TrunkNoted
+from dialer.core.values import (
+    TRUNK_ENDINGS,
+    TRUNK_SILENT,
+    AgentState,
+    Call,
+    CallState,
+    Campaign,
+    Lead,
+    LeadPhone,
+    Result,
+)
 
 NO_ROOM = "no room on another trunk"
 """Why a call ended (``Call.ending``) that its trunk would not carry, and for which the others had no room."""
 MORE_MAX = 7
 """A call goes on by at most so many further trunks."""
 
-_REFUSED_BY_PERSONS = frozenset({Result.BUSY, Result.INVALID, Result.DECLINED})
+REFUSED_BY_PERSONS = frozenset({Result.BUSY, Result.INVALID, Result.DECLINED})
 _AT_WORK = frozenset(
     {AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP, AgentState.ARRIVING}
 )
-_SILENCE = 408
+SILENCE = 408
+"""The final SIP status of a call to which nobody responded."""
 
 
 # -- which trunk ----------------------------------------------------------------------------
@@ -81,28 +99,36 @@ def choose(
 
     *but*: trunks that would not carry it. See :func:`why_not` for the reasons.
     """
+    found = able(floor, desk, number, server, at, but)
+    if not found:
+        return None
+    first = min(one.trunk.priority for one in found)
+    return _next_in_turn(desk, [one for one in found if one.trunk.priority == first])
+
+
+def able(
+    floor: FloorState,
+    desk: Desk,
+    number: str,
+    server: ServerId,
+    at: float,
+    but: Collection[TrunkId] = (),
+) -> list[TrunkDesk]:
+    """The trunks that could take a call to *number* at this moment; *but*: others than these. To ask changes nothing."""
     countries = countries_of(desk.campaign, floor.centre)
-    able = [
+    return [
         one
         for one in trunks_of(floor, desk.campaign)
         if one.trunk.id not in but and one.room(at, server) > 0 and allows(one.trunk, countries, number)
     ]
-    if not able:
-        return None
-    first = min(one.trunk.priority for one in able)
-    return _next_in_turn(desk, [one for one in able if one.trunk.priority == first])
 
 
 def _next_in_turn(desk: Desk, equals: list[TrunkDesk]) -> TrunkDesk:
-    """Smooth weighted round robin: each gains its weight, the one with the most has its turn and pays what all gained."""
-    if len(equals) == 1:
-        return equals[0]
-    turns = desk.turns
-    for one in equals:
-        turns[one.trunk.id] = turns.get(one.trunk.id, 0) + one.trunk.weight
-    chosen = max(equals, key=lambda one: turns[one.trunk.id])  # the first of equals, in the campaign's order
-    turns[chosen.trunk.id] -= sum(one.trunk.weight for one in equals)
-    return chosen
+    """Whose turn it is of *equals*, which are in the campaign's order."""
+    weights = {one.trunk.id: one.trunk.weight for one in equals}
+    chosen = whose_turn(desk.turns, weights)
+    had_turn(desk.turns, weights, chosen)
+    return next(one for one in equals if one.trunk.id == chosen)
 
 
 def why_not(
@@ -149,25 +175,32 @@ def is_carried(floor: FloorState, before: Call, after: Call, fact: object) -> bo
         return None if fact.is_ours or before.ending else False
     if not isinstance(fact, ContactHungUp) or after.result is None or after.result is Result.LOST:
         return None
-    if after.result in _REFUSED_BY_PERSONS and not _is_failure(floor, after):
+    if after.result in REFUSED_BY_PERSONS and not _is_failure(floor, after):
         return True
-    if before.ending and before.ending != TRUNK_DOWN:
-        return None
+    if before.ending:  # of a trunk that is down OPTIONS tell
+        return False if before.ending == TRUNK_SILENT else None
     if after.result is Result.NO_ROUTE or _is_failure(floor, after):
         return False
-    if after.result is Result.CONGESTION or after.tech_cause == _SILENCE:
+    if after.result is Result.CONGESTION or after.tech_cause == SILENCE:
         return None
     return True
 
 
 def _is_failure(floor: FloorState, call: Call) -> bool:
     """Whether the call ended by a cause for which its trunk's calls go on."""
-    trunk = floor.trunks.get(call.trunk)
+    return is_fault(floor, call.trunk, call.server, call.cause, call.tech_cause)
+
+
+def is_fault(
+    floor: FloorState, name: TrunkId, server: ServerId, cause: int | None, tech_cause: int | None
+) -> bool:
+    """Whether a call that was never rung, by the trunk *name*, and ended so goes on by another one."""
+    trunk = floor.trunks.get(name)
     if trunk is None:
         return False
-    if not trunk.is_up(call.server) and call.tech_cause == _SILENCE:
+    if not trunk.is_up(server) and tech_cause == SILENCE:
         return True
-    return bool({call.cause, call.tech_cause}.intersection(trunk.trunk.failover_on))
+    return bool({cause, tech_cause}.intersection(trunk.trunk.failover_on))
 
 
 def judge(floor: FloorState, call: Call, at: float, *, is_carried: bool) -> None:
@@ -180,19 +213,76 @@ def judge(floor: FloorState, call: Call, at: float, *, is_carried: bool) -> None
 
 
 def note(floor: FloorState, trunk: TrunkDesk, at: float, why: str, server: ServerId = ONLY) -> None:
-    """Have the trunk's state written down, if it is another one than before (rule 5)."""
+    """Have the trunk's state written down, if it is another one than before (rule 5). Of a *server* that is named: whether it
+    reaches the trunk; all else is the same for all, and said once."""
     state = trunk.state(server)
-    if trunk.noted.get(server, "up") != state:
-        trunk.noted[server] = state
-        floor.out.append(SaveTrunkState(trunk=trunk.trunk.id, server=server, state=state, why=why, at=at))
+    if server != ONLY:
+        state = "up" if trunk.is_up(server) else "down"
+    if trunk.noted.get(server, "up") != state or trunk.rotation_noted != trunk.rotation:
+        _save(floor, trunk, state, at, why, server)
+
+
+def note_anew(
+    floor: FloorState, trunk: TrunkDesk, at: float, why: str, servers: Iterable[ServerId] = ()
+) -> None:
+    """Write down how the trunk stands, whatever was written before, and that it is not known to be down for any of *servers*."""
+    _save(floor, trunk, trunk.state(), at, why, ONLY)
+    for server in servers:
+        if server != ONLY:
+            _save(floor, trunk, "up", at, why, server)
+
+
+def gave_back(floor: FloorState, trunk: TrunkId, call: AttemptId | ChannelId, at: float) -> None:
+    """*call* (or a third party's channel), which *trunk* carried, has ended. A probing one that told nothing leaves it to the next."""
+    desk = floor.trunks.get(trunk)
+    if desk is not None:
+        desk.gave_back(call)
+        note(floor, desk, at, "the probing call told nothing: the next one probes")
+
+
+def _save(
+    floor: FloorState, trunk: TrunkDesk, state: TrunkState, at: float, why: str, server: ServerId
+) -> None:
+    trunk.noted[server] = state
+    now = trunk.rotation_noted = trunk.rotation
+    floor.out.append(
+        SaveTrunkState(
+            trunk=trunk.trunk.id,
+            server=server,
+            state=state,
+            why=why,
+            at=at,
+            rests=now.rests,
+            rest_until=now.rest_until,
+            probe=now.probe,
+        )
+    )
+
+
+def restore(floor: FloorState, noted: Iterable[TrunkNoted]) -> None:
+    """The trunks, which are on the floor with their calls, stand as the engine before this one left them."""
+    for one in noted:
+        trunk = floor.trunks.get(one.trunk)
+        if trunk is not None:
+            trunk.take_up(
+                one.rotation, floor.at, is_live=lambda probe: probe in floor.calls or probe in floor.legs
+            )
 
 
 def on_started(floor: FloorState, event: EngineStarted) -> None:
-    """What the last engine knew of the rotation is forgotten."""
+    """How each trunk stands is written down anew. Whether it answers OPTIONS nobody knows before Asterisk has said so."""
+    down = {one.trunk: one.down for one in event.trunks_noted}
     for trunk in floor.trunks.values():
-        state = trunk.noted[ONLY] = trunk.state()
+        until = trunk.rotation.rest_until
         why = "the engine started"
-        floor.out.append(SaveTrunkState(trunk=trunk.trunk.id, state=state, why=why, at=event.at))
+        if until is not None and trunk.probe is None:
+            left_s = until - event.at
+            why += (
+                f"; it rests {left_s:.0f} s more"
+                if left_s > 0
+                else "; its rest is over, the next call probes"
+            )
+        note_anew(floor, trunk, event.at, why, down.get(trunk.trunk.id, ()))
 
 
 # -- going on -------------------------------------------------------------------------------
@@ -273,7 +363,7 @@ def _is_another(floor: FloorState, call: Call, way: Onward, at: float) -> bool:
 def _reached_nobody(floor: FloorState, before: Call, after: Call, fact: object) -> bool:
     if after.rang_at is not None or after.answered_at is not None or before.direction != "out":
         return False
-    if before.state is CallState.ENDING and before.ending == TRUNK_DOWN:
+    if before.state is CallState.ENDING and before.ending in TRUNK_ENDINGS:
         return isinstance(fact, ContactHungUp) and fact.cause is not None
     if before.state is not CallState.DIALING or before.ending:
         return False

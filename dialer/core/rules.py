@@ -11,7 +11,8 @@
 7. A call that the person made to us is none of our tries. Talked, it settles the lead like any conversation, but who was
    finished stays so, unless the operator's result says otherwise. Missed, they are promised a call
    (``inbound.missed_again_s``), unless they left a message or another number took the call; then all stays as it was.
-   Who withheld their number cannot be called at all.
+   Who withheld their number cannot be called at all. A number that is shown may be forged: each call to it in a row that reached nobody
+   makes the next one that nobody asked for :data:`MISSED_GROWTH` times as late, up to a day.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def _after_their_call(lead: Lead, call: Call, campaign: Campaign, at: float) -> 
         again_s = campaign.inbound.missed_again_s
         if again_s is None or call.choice in _LOOKED_AFTER:
             return same
-        lead = msgspec.structs.replace(_due(lead, at + again_s), is_promised=True, next_phone=call.phone)
+        due = at + _missed_delay_s(again_s, lead, call)
+        lead = msgspec.structs.replace(_due(lead, due), is_promised=True, next_phone=call.phone)
         return Recycle(lead=lead, due=lead.due, why=call.result)
     why = spoken.name if spoken is not None else call.result.value
     rule = _rule(campaign, call.result, spoken)
@@ -121,6 +123,20 @@ def _after_their_call(lead: Lead, call: Call, campaign: Campaign, at: float) -> 
         return Recycle(lead=msgspec.structs.replace(lead, finished=finished), finished=finished, why=why)
     due = at + _delay_s(rule, lead, call, is_other=False)
     return Recycle(lead=msgspec.structs.replace(_due(lead, due), next_phone=next_phone), due=due, why=why)
+
+
+MISSED_GROWTH = 4.0
+MISSED_S_MAX = 86_400.0
+
+
+def _missed_delay_s(again_s: float, lead: Lead, call: Call) -> float:
+    """How long who was missed and asked for nothing waits to be called back (rule 7)."""
+    tried = next((one.tried for one in lead.phones if one.id == call.phone), ())
+    in_vain = next(
+        (place for place, came in enumerate(reversed(tried)) if came.partition(":")[0] == Result.TALKED),
+        len(tried),
+    )
+    return max(again_s, min(again_s * MISSED_GROWTH ** min(in_vain, 20), MISSED_S_MAX))
 
 
 _LOOKED_AFTER = frozenset({"voicemail", "forwarded"})

@@ -17,7 +17,7 @@ from typing import Literal
 from dialer.core import judging
 from dialer.core.agent_facts import Phone
 from dialer.core.bag import Bag
-from dialer.core.commands import AnyCommand, ClearTimer, SetTimer
+from dialer.core.commands import AnyCommand, ClearTimer, RingAgent, SetTimer
 from dialer.core.desk import Desk, TrunkDesk
 from dialer.core.distribution import Turns
 from dialer.core.events import Onward
@@ -36,6 +36,7 @@ from dialer.core.ids import (
     line_of,
 )
 from dialer.core.lanes import Skills, lane, may_serve, skills
+from dialer.core.legs import Legs
 from dialer.core.pacing import progressive
 from dialer.core.pacing.book import Reason, Rule
 from dialer.core.pacing.facts import Presence
@@ -45,6 +46,9 @@ from dialer.core.telling import Teller
 from dialer.core.transfer_facts import Transfer
 from dialer.core.values import Agent, AgentCard, AgentState, Call, CallState, Centre, Lead
 from dialer.core.waiting import Queue
+
+Obstacle = Literal["asterisk", "leaving", "lag", "journal"]
+"""What keeps everything from being originated."""
 
 LATE_CHOICES_KEPT = 4096
 """So many choices that were told after the end of their calls are known again when they are told once more."""
@@ -67,6 +71,12 @@ class FloorState:
         """When what pacing has learnt was written down last."""
         self.desks: dict[CampaignId, Desk] = {}
         self.trunks: dict[TrunkId, TrunkDesk] = {}
+        self.legs = Legs(self.trunks, self.servers)
+        """Channels of trunks that are no contact's call."""
+        self.outside: dict[str, TrunkId] = {}
+        """Phones whose operators are called on outside lines, and by which trunks (:mod:`dialer.core.outside`)."""
+        self.to_ring: list[tuple[RingAgent, float]] = []
+        """Of them those who wait for the calls per second to be rung, and until when they are to be."""
         self.onward: dict[AttemptId, Onward] = {}
         """Of each call that may go on by another trunk: what it needs for that (:mod:`dialer.core.routing`)."""
         self.centre = Centre()
@@ -122,6 +132,7 @@ class FloorState:
         self._late_choices: dict[AttemptId, tuple[str, float | None]] = {}
         self._last_of_lead: dict[LeadId, AgentId] = {}
         self._unjoinable: dict[AttemptId, set[AgentId]] = {}
+        self._kept_on: dict[AgentId, tuple[set[AgentId], set[AgentId]]] = {}
 
     def is_deaf(self, server: ServerId) -> bool:
         """Whether things may have happened on that server that we have not heard of yet."""
@@ -133,17 +144,17 @@ class FloorState:
         """Whether we hear any server."""
         return self.servers.is_any_up
 
-    def why_not_originating(self, server: ServerId | None = None) -> list[str]:
-        """Why nothing may be originated on *server*, or (None) on any, at this moment; empty when it may."""
-        why = []
+    def why_not_originating(self, server: ServerId | None = None) -> dict[Obstacle, str]:
+        """Why nothing may be originated on *server*, or (None) on any, at this moment, in words; empty when it may."""
+        why: dict[Obstacle, str] = {}
         if not (self.is_pbx_up if server is None else server in self.servers.up):
-            why.append("no connection to Asterisk")
+            why["asterisk"] = "no connection to Asterisk"
         if self.is_leaving:
-            why.append("the engine is leaving")
+            why["leaving"] = "the engine is leaving"
         if self.is_late:
-            why.append("events lag")
+            why["lag"] = "events lag"
         if self.journal_error is not None:
-            why.append(f"the journal fails: {self.journal_error}")
+            why["journal"] = f"the journal fails: {self.journal_error}"
         return why
 
     # -- calls --------------------------------------------------------------------------
@@ -158,6 +169,7 @@ class FloorState:
             desk.hopper.doubt(call.number)  # caps count this call, whoever asks next
         self.desks[call.campaign].index(call)
         self.teller.placed(call, lead, self.desks[call.campaign].campaign)
+        self.legs.ended(ChannelId(call.attempt))  # who called us was one until now
         is_placed = is_placed and call.direction == "out"
         if call.trunk in self.trunks and is_placed:
             self.trunks[call.trunk].took(call.created_at, call.attempt)
@@ -173,7 +185,7 @@ class FloorState:
         self.forget_lead(lead.id)
 
     def drop_call(self, call: Call, at: float) -> Lead:
-        """The call has ended and leaves the floor; the lead it was placed for."""
+        """The call has ended and leaves the floor; the lead it was placed for. (Its trunk: :func:`dialer.core.routing.gave_back`.)"""
         assert call.result is not None
         lead = self.leads.pop(call.attempt)
         del self.calls[call.attempt]
@@ -184,8 +196,6 @@ class FloorState:
         self.places.pop(call.attempt, None)
         self.last_operators.pop(call.attempt, None)
         self.onward.pop(call.attempt, None)
-        if call.trunk in self.trunks:
-            self.trunks[call.trunk].gave_back(call.attempt)
         self.servers.desk(call.server).gave_back()
         return lead
 
@@ -239,6 +249,7 @@ class FloorState:
 
         But nobody who could not be joined with this person, or was rung for them and did not pick up.
         """
+        self.look_outside()
         lead = self.leads[call.attempt]
         owner = lead.owner
         if call.direction == "in":
@@ -351,7 +362,10 @@ class FloorState:
         """Keep the idle ones true after the agent or the card changed."""
         agent, card = self.agents[agent_id], self.cards[agent_id]
         # A rung operator is ready only while the phone is free: that is the agent's table's business.
-        is_idle = agent.state is AgentState.READY and (agent.has_line or card.leg == "rung")
+        is_idle = agent.state is AgentState.READY and (
+            agent.has_line or (card.leg == "rung" and self.is_reachable(agent_id))
+        )
+        self._keep_channel(card, is_idle=is_idle and not agent.has_line)
         if is_idle:
             changed = self.idle.put(agent_id, skills(card.campaigns, agent.server), agent.since)
             if changed:
@@ -361,6 +375,42 @@ class FloorState:
         if changed:
             self.is_stirred = True
         self.tell_of(agent_id)
+
+    def is_reachable(self, agent_id: AgentId) -> bool:
+        """Whether an operator could be rung as far as trunks matter: on an outside line, if there is a channel for them."""
+        name = self.outside.get(self.cards[agent_id].phone)
+        if name is None:
+            return True
+        trunk = self.trunks.get(name)
+        if trunk is None:
+            return False
+        server = self.agents[agent_id].server
+        desk = self.servers.desk(server)
+        others = len(trunk.kept - {agent_id}), len(desk.kept - {agent_id})
+        return trunk.free(self.at, server) > others[0] and desk.free() > others[1]
+
+    def _keep_channel(self, card: AgentCard, *, is_idle: bool) -> None:
+        """For an idle operator who is called on an outside line a channel is kept free, of the trunk and of the server."""
+        for before in self._kept_on.pop(card.id, ()):
+            before.discard(card.id)
+        trunk = self.trunks.get(self.outside[card.phone]) if card.phone in self.outside else None
+        if is_idle and trunk is not None:
+            server = self.servers.desk(self.agents[card.id].server)
+            self._kept_on[card.id] = trunk.kept, server.kept
+            for kept in self._kept_on[card.id]:
+                kept.add(card.id)
+
+    def look_outside(self) -> None:
+        """Who of the operators on outside lines is reachable changes with every call on their trunks."""
+        for phone in self.outside:
+            agent_id = self.by_phone.get(phone)
+            if agent_id is not None and self.cards[agent_id].leg == "rung":
+                self.index_agent(agent_id)
+
+    def may_ask(self, trunk: TrunkId, server: ServerId, at: float) -> bool:
+        """Whether the calls per second of both allow one more call."""
+        desk = self.trunks.get(trunk)
+        return (desk is None or desk.may_ask(at)) and self.servers.desk(server).may_ask(at)
 
     def tell_of(self, agent_id: AgentId) -> None:
         """Tell the pacing rule how that operator stands."""

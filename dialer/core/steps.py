@@ -17,7 +17,7 @@ from __future__ import annotations
 import msgspec
 
 from dialer.core import agent as agents
-from dialer.core import blending, originating, recycling, routing
+from dialer.core import blending, originating, outside, recycling, routing
 from dialer.core import call as calls
 from dialer.core import transfer as transfers
 from dialer.core.commands import (
@@ -32,15 +32,16 @@ from dialer.core.commands import (
     SaveCampaignState,
     SaveLedger,
     SaveTransfer,
+    SendToOverflow,
     Tell,
 )
 from dialer.core.desk import Desk, TrunkDesk
 from dialer.core.events import Onward
-from dialer.core.ids import AgentId, AttemptId, ServerId, leg_of, line_bridge
+from dialer.core.ids import AgentId, AttemptId, ServerId, forward_of, leg_of, line_bridge
 from dialer.core.state import FloorState
 from dialer.core.transfer_facts import Transfer, TransferState
 from dialer.core.values import (
-    TRUNK_DOWN,
+    TRUNK_ENDINGS,
     Agent,
     AgentState,
     Call,
@@ -72,7 +73,8 @@ def call_step(floor: FloorState, attempt: AttemptId, fact: calls.Fact) -> None:
     if call is None:
         return
     desk = floor.desks[call.campaign]
-    after, commands = calls.step(call, fact, floor.waiting.rules_for(call, desk.campaign))
+    rules = outside.rules_for(floor, call, desk.campaign, fact.at)
+    after, commands = calls.step(call, fact, floor.waiting.rules_for(call, rules))
     onward: _Route | None = None
     if after.state is CallState.ENDED and call.state is not CallState.ENDED:
         onward = routing.next_route(floor, call, after, fact, fact.at)
@@ -91,6 +93,9 @@ def call_step(floor: FloorState, attempt: AttemptId, fact: calls.Fact) -> None:
                 for count in floor.pacer.ledgers[call.campaign].changes()
             ]
         floor.keep_timer("attempt", attempt, call.deadline, after.deadline)
+    for at_place, command in enumerate(commands):
+        if isinstance(command, SendToOverflow) and command.place == "number":
+            commands[at_place] = outside.forwarded(floor, after, desk, command, fact.at)
     floor.out += floor.waiting.tell(commands, fact.at)
     if after.state is call.state and after.agent == call.agent:
         return
@@ -149,6 +154,8 @@ def _tell_trunk(floor: FloorState, before: Call, after: Call, fact: calls.Fact) 
 def _call_ended(floor: FloorState, call: Call, desk: Desk, at: float, onward: _Route | None) -> None:
     way = floor.onward.get(call.attempt)
     lead = floor.drop_call(call, at)
+    routing.gave_back(floor, call.trunk, call.attempt, at)
+    outside.ended(floor, forward_of(call.attempt), at)
     if onward is not None:
         trunk, attempt = onward
         _go_on(floor, desk, call, lead, trunk, routing.further(way, attempt, call.trunk), at)
@@ -259,17 +266,20 @@ def ring_again(floor: FloorState, agent: Agent, at: float) -> None:
 
 def ring_leg(floor: FloorState, agent_id: AgentId, call: Call, ring_s: float) -> None:
     """Have the phone of an operator rung who is promised to the call."""
-    floor.out.append(
-        RingAgent(
-            agent=agent_id,
-            phone=floor.cards[agent_id].phone,
-            channel=floor.agents[agent_id].channel or leg_of(call.attempt, agent_id),
-            attempt=call.attempt,
-            number=call.number,
-            ring_s=ring_s,
-            server=call.server,
-        )
+    phone = floor.cards[agent_id].phone
+    command = RingAgent(
+        agent=agent_id,
+        phone=phone,
+        channel=floor.agents[agent_id].channel or leg_of(call.attempt, agent_id),
+        attempt=call.attempt,
+        number=call.number,
+        ring_s=ring_s,
+        server=call.server,
     )
+    if phone in floor.outside:
+        outside.ring(floor, command, floor.outside[phone])
+    else:
+        floor.out.append(command)
 
 
 def _join(floor: FloorState, call: Call, agent: Agent, at: float) -> None:
@@ -338,7 +348,7 @@ def transfer_step(floor: FloorState, attempt: AttemptId, fact: transfers.Fact) -
     elif after.state is TransferState.HANDED:
         _release(floor, after.agent, call, fact.at)
     elif after.outcome == "left" and after.state is TransferState.OVER:
-        may_wait = floor.waiting.is_anybody_at_work(call.campaign, call.server)
+        may_wait = floor.waiting.is_anybody_signed_in(call.campaign, call.server)
         call_step(floor, attempt, calls.OperatorLost(at=fact.at, may_wait=may_wait))
     elif before.state is TransferState.HANDED and isinstance(fact, transfers.ThirdGone):
         call_step(floor, attempt, calls.EndAsked(at=fact.at, why="third_gone"))
@@ -384,9 +394,6 @@ def _drop_third(floor: FloorState, transfer: Transfer, call: Call, at: float) ->
         return
     assert transfer.third is not None
     floor.out += (HangUp(channel=transfer.third), CloseLine(bridge=line_bridge(transfer.third)))
-    floor.servers.desk(call.server).gave_back()
-    if transfer.trunk in floor.trunks:
-        floor.trunks[transfer.trunk].gave_back(transfer.third)
 
 
 def _left_transfer(floor: FloorState, attempt: AttemptId, agent_id: AgentId, at: float) -> None:
@@ -490,4 +497,4 @@ def _needs_no_agent(before: Call, after: Call) -> bool:
     if after.agent != before.agent:
         return True
     is_given_up = after.state is CallState.ENDING and before.state is not CallState.ENDING
-    return is_given_up and before.state is not CallState.CONNECTED and after.ending != TRUNK_DOWN
+    return is_given_up and before.state is not CallState.CONNECTED and after.ending not in TRUNK_ENDINGS

@@ -75,6 +75,12 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     """The person was with them."""
     ended_at: float | None = None
     outcome: Outcome = ""
+    tried: tuple[TrunkId, ...] = ()
+    """Trunks that would not carry the call to the third party, before *trunk*."""
+    rang_at: float | None = None
+    """The third party, called by a trunk, was rung."""
+    is_trunk_down: bool = False
+    """The trunk is dead, and the call to the third party was ended for that, to go on by another one."""
 
     @property
     def has_third(self) -> bool:

@@ -6,9 +6,9 @@
    a number from outside, keyed with its country's code (``79161234567``, or ``0079161234567``).
 3. A colleague is called only if idle, and on the same server: nobody's conversation, pause or evening is broken into. From the
    call for them on they are promised to it, like any operator.
-4. Numbers from outside take the campaign's trunks by the rules of every call (:mod:`dialer.core.routing`): destinations, channels and calls per
-   second, of the server, too; and the do-not-call lists hold, which the store looks at right before. One may be the call that probes a
-   trunk; it tells of the trunk only if it is answered.
+4. Numbers from outside take the campaign's trunks by the rules of every call (:mod:`dialer.core.thirds`): destinations, channels and calls per
+   second, of the server, too; and the do-not-call lists hold, which the store looks at right before, each time. While such a call goes on by
+   another trunk, the operator goes on hearing it ring.
 5. A phone's own hold key holds like ours. A phone's second call is a consultation beside the conversation. A REFER
    transfers: to whom it names, or, where it names the phone's second call, to whom that one is with.
 """
@@ -21,19 +21,17 @@ import msgspec
 
 from dialer.core import agent as agents
 from dialer.core import events as ev
-from dialer.core import routing, steps
+from dialer.core import steps, thirds
 from dialer.core import transfer as transfers
-from dialer.core.commands import DialThird, Dismiss, HangUp, Message, OpenLine, ReportTransfer
+from dialer.core.commands import Dismiss, Message, ReportTransfer
 from dialer.core.features import NUMBER_DIGITS_MAX, Asked, Feature
 from dialer.core.ids import (
     AgentId,
     ChannelId,
-    attempt_of_third,
     hold_bridge,
     leg_of,
-    line_bridge,
-    third_of,
 )
+from dialer.core.legs import Leg
 from dialer.core.state import FloorState
 from dialer.core.transfer_cells import RING_S, music, ring_tone
 from dialer.core.transfer_facts import Transfer, TransferKind, TransferState
@@ -178,31 +176,15 @@ def call_third(
         _over(floor, before, at)
         _call_colleague(floor, transfer, call, target.colleague, is_held=before is not None, at=at)
         return True
-    desk = floor.desks[call.campaign]
-    server = floor.servers.desk(call.server)
-    if floor.why_not_originating(call.server) or not server.room(at):
-        return False
-    trunk = routing.choose(floor, desk, target.number, call.server, at)
+    trunk = thirds.route(floor, call, target.number, at)
     if trunk is None:
         return False
     _over(floor, before, at)
-    third = third_of(call.attempt, transfer.place)
-    trunk.took(at, third)
-    server.took(at)
-    transfer = msgspec.structs.replace(transfer, third=third, trunk=trunk.trunk.id, target=target.number)
-    _called(floor, transfer, is_held=before is not None)
-    floor.out.append(
-        DialThird(
-            channel=third,
-            attempt=call.attempt,
-            campaign=call.campaign,
-            trunk=trunk.trunk.id,
-            number=target.number,
-            caller_id=trunk.caller_id(desk.campaign, target.number),
-            ring_s=RING_S,
-            server=call.server,
-        )
+    transfer = thirds.by_trunk(
+        floor, msgspec.structs.replace(transfer, target=target.number), call, trunk, at
     )
+    _called(floor, transfer, is_held=before is not None)
+    thirds.dial(floor, transfer, call, trunk)
     return True
 
 
@@ -323,59 +305,9 @@ def on_aside_gone(floor: FloorState, channel: ChannelId, at: float) -> bool:
     return True
 
 
-# -- the third party ------------------------------------------------------------------------
-
-
-def on_third_answered(floor: FloorState, event: ev.ThirdAnswered) -> None:
-    """They get a bridge of their own. Whom nobody wants any more is hung up: the answer crossed our cancel."""
-    transfer = _transfer_of(floor, event.channel)
-    if transfer is None:
-        floor.out.append(HangUp(channel=event.channel))
-    else:
-        if transfer.trunk in floor.trunks and floor.trunks[transfer.trunk].probe == event.channel:
-            trunk = floor.trunks[transfer.trunk]
-            routing.note(floor, trunk, event.at, trunk.judged(event.channel, event.at, is_carried=True))
-        bridge = line_bridge(event.channel)
-        floor.out.append(OpenLine(channel=event.channel, bridge=bridge, is_mixed=True))
-
-
-def on_third_gone(floor: FloorState, channel: ChannelId, at: float) -> bool:
-    """Whether a channel that is gone, or could not be made, was a third party's."""
-    attempt = attempt_of_third(channel)
-    if attempt is None:
-        return False
-    if _transfer_of(floor, channel) is not None:
-        steps.transfer_step(floor, attempt, transfers.ThirdGone(at=at))
-    return True
-
-
-def on_third_joined(floor: FloorState, event: ev.LineJoined) -> None:
-    """Their channel is in a bridge."""
-    attempt = attempt_of_third(event.channel)
-    if (
-        attempt is not None
-        and _transfer_of(floor, event.channel)
-        and event.bridge == line_bridge(event.channel)
-    ):
-        steps.transfer_step(floor, attempt, transfers.ThirdUp(at=event.at))
-
-
-def on_third_refused(floor: FloorState, event: ev.ThirdRefused) -> None:
-    """They were not called at all."""
-    on_third_gone(floor, event.channel, event.at)
-
-
-def _transfer_of(floor: FloorState, channel: ChannelId) -> Transfer | None:
-    """The transfer whose third party's channel that is, if it still wants one."""
-    attempt = attempt_of_third(channel)
-    transfer = floor.transfers.get(attempt) if attempt is not None else None
-    is_theirs = transfer is not None and transfer.third == channel and transfer.has_third
-    return transfer if is_theirs else None
-
-
 def is_known(floor: FloorState, channel: ChannelId) -> bool:
     """Whether that is a third party's channel that is still wanted, or a phone's second one."""
-    return _transfer_of(floor, channel) is not None or channel in floor.by_aside
+    return thirds.transfer_of(floor, channel) is not None or channel in floor.by_aside
 
 
 # -- time, and a new engine -----------------------------------------------------------------
@@ -405,7 +337,6 @@ def restore(floor: FloorState, kept: tuple[Transfer, ...]) -> None:
         floor.transfers[one.attempt] = one
         if one.aside is not None:
             floor.by_aside[one.aside] = one.attempt
-        if one.has_third and one.colleague is None:
-            floor.servers.desk(floor.calls[one.attempt].server).came()
-            if one.trunk in floor.trunks:
-                floor.trunks[one.trunk].came()
+        if one.has_third and one.colleague is None and one.third is not None and one.trunk is not None:
+            server = floor.calls[one.attempt].server
+            floor.legs.began(Leg(channel=one.third, trunk=one.trunk, server=server, since=one.began_at))

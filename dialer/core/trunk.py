@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from dialer.core.ids import ServerId, TrunkId
+from dialer.core.ids import AttemptId, ChannelId, ServerId, TrunkId
 
 FAILOVER_CAUSES: tuple[int, ...] = (2, 3, 27, 34, 38, 41, 42, 44, 47, 58, 500, 502, 503, 504)
 """Numbers up to 127 are causes of Q.850, from 300 on they are SIP statuses."""
@@ -83,3 +83,23 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True):
     """Whether calls come in by it: from *host* and *hosts* (and *inbound_from*), or over its registration."""
     inbound_from: tuple[str, ...] = ()
     """More addresses (or networks) from which its calls come."""
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a trunk stands in its rotation (:class:`dialer.core.desk.TrunkDesk`), as it outlives an engine.
+
+    *rests*: so many followed each other. *rest_until*: the end of the present one; None: it is in rotation. *probe*: the call (or the
+    third party's channel) that probes it.
+    """
+
+    rests: int = 0
+    rest_until: float | None = None
+    probe: AttemptId | ChannelId | None = None
+
+
+class TrunkNoted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the journal says of a trunk when an engine starts. *down*: servers that did not reach it, by the last word of each."""
+
+    trunk: TrunkId
+    rotation: Rotation = Rotation()
+    down: tuple[ServerId, ...] = ()

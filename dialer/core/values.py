@@ -73,6 +73,9 @@ ABANDONED_RESULTS = frozenset({Result.ABANDONED, Result.HUNG_UP})
 
 TRUNK_DOWN = "trunk_down"
 """Why we end a call (``Call.ending``) that never rang, and whose trunk is dead: it goes on by another one."""
+TRUNK_SILENT = "trunk_silent"
+"""The same of a call to which the carrier has said nothing at all."""
+TRUNK_ENDINGS = frozenset({TRUNK_DOWN, TRUNK_SILENT})
 
 UNPLACED_RESULTS = frozenset({Result.FAILED, Result.REROUTED})
 """Results of calls that reached nobody by a fault that is not the person's: they count for nothing."""

@@ -127,12 +127,13 @@ class Queue:
         self._people.pop(attempt, None)
         self._told.pop(attempt, None)
 
-    def callers(self, campaign: CampaignId) -> list[AttemptId]:
-        """The people who called that campaign of ours, and wait."""
+    def callers(self, campaign: CampaignId, server: ServerId) -> list[AttemptId]:
+        """The people who called that campaign of ours on that server, and wait."""
         return [
             attempt
             for attempt in self._people
-            if (call := self._calls[attempt]).direction == "in" and call.campaign == campaign
+            if (call := self._calls[attempt]).direction == "in"
+            and (call.campaign, call.server) == (campaign, server)
         ]
 
     def freed(self, agent: AgentId, at: float) -> None:
@@ -149,11 +150,11 @@ class Queue:
             return msgspec.structs.replace(campaign, no_agent="hold", wait_s=wait_s, hold_s=wait_s)
         if campaign.no_agent != "hold" or call.held_at is not None:
             return campaign
-        if self.is_anybody_at_work(campaign.id, call.server):
+        if self.is_anybody_signed_in(campaign.id, call.server):
             return campaign
         return msgspec.structs.replace(campaign, no_agent="last_word")
 
-    def is_anybody_at_work(self, campaign: CampaignId, server: ServerId) -> bool:
+    def is_anybody_signed_in(self, campaign: CampaignId, server: ServerId) -> bool:
         """Whether an operator who may serve the campaign on that server is signed in, in a pause or not."""
         own = lane(campaign, server)
         return any(may_serve(skills, own) for skills in self._present(AgentState.SIGNED_OUT).values())
@@ -186,8 +187,8 @@ class Queue:
         """Which one the person is of those who called that campaign on that server and wait; None: that is not told."""
         if call.direction == "out" or not self._desks[call.campaign].campaign.inbound.is_position_told:
             return None
-        others = (self._calls[attempt] for attempt in self.callers(call.campaign))
-        return 1 + sum(other.server == call.server and came_before(other, call) for other in others)
+        others = (self._calls[attempt] for attempt in self.callers(call.campaign, call.server))
+        return 1 + sum(came_before(other, call) for other in others)
 
     def _expected_s(self, call: Call, at: float) -> float | None:
         people = [self._calls[attempt] for attempt in self._people]

@@ -382,7 +382,7 @@ class AgentMachine(RuleBasedStateMachine):
         assert agent.bridge == (line_bridge(chair.line) if chair.line else None)
 
 
-AgentMachine.TestCase.settings = playing(150, quick=20, steps=50)
+AgentMachine.TestCase.settings = playing(150, quick=12, steps=50)
 TestAgent = AgentMachine.TestCase
 
 ACTIONS: list[tuple[str, dict[str, Any]]] = [

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 
 from dialer.core import events as ev
 from dialer.core.conduct import Abandonment, Pacing
 from dialer.core.ids import AgentId, is_leg, is_third
 from dialer.core.results import DEFAULT_RESULTS
 from dialer.core.values import Centre, OperatorResult, Owners, Result, RetryRule
-from tests.property.machines import playing
+from tests.property.machines import Disordered, FailingJournal, People, place, playing
 from tests.unit.core.pacers import Eager
 from tests.unit.core.simulation import Simulation
 from tests.unit.core.world import campaign, lead, parked, rung, trunk
@@ -38,13 +38,11 @@ MODES = (
     ("announcement", "progressive"),
     ("predictive", "announcement"),
 )
-place = st.integers(0, 11)
 
 
-class FloorMachine(RuleBasedStateMachine):
+class FloorMachine(Disordered, FailingJournal, People):
     """One day of a small centre, in the worst order that can be found."""
 
-    world: Simulation
     simulation: type[Simulation] = Simulation
 
     def more_settings(self) -> dict[str, Any]:
@@ -104,37 +102,14 @@ class FloorMachine(RuleBasedStateMachine):
     # -- what is under way goes on --------------------------------------------------------
 
     @rule(place=place)
-    def an_event_arrives(self, place: int) -> None:
-        self.world.deliver(place)
-
-    @rule(place=place)
-    def a_request_is_carried_out(self, place: int) -> None:
-        self.world.act(place)
-
-    @rule(place=place)
     def the_store_reads(self, place: int) -> None:
         self.world.read(place)
-
-    @rule()
-    def everything_goes_its_way(self) -> None:
-        self.world.run()
-        self.world.check_company()
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 2.5, 6.0, 11.0, 35.0, 125.0]), has_timers=st.booleans())
     def time_passes(self, seconds: float, has_timers: bool) -> None:
         self.world.pass_time(seconds, has_timers=has_timers)
 
     # -- people do what they do -----------------------------------------------------------
-
-    @rule(place=place)
-    def a_phone_rings(self, place: int) -> None:
-        if persons := self.world.persons(is_up=False):
-            self.world.rings(persons[place % len(persons)])
-
-    @rule(place=place)
-    def a_person_answers(self, place: int) -> None:
-        if persons := self.world.persons(is_up=False):
-            self.world.answers(persons[place % len(persons)])
 
     @rule(place=place, cause=st.sampled_from(CAUSES))
     def a_call_ends(self, place: int, cause: tuple[int, int | None]) -> None:
@@ -240,42 +215,6 @@ class FloorMachine(RuleBasedStateMachine):
 
     # -- and things go wrong --------------------------------------------------------------
 
-    @rule(place=place)
-    def an_event_comes_twice(self, place: int) -> None:
-        self.world.deliver(place, is_doubled=True)
-
-    @rule(place=place)
-    def an_event_gets_lost(self, place: int) -> None:
-        self.world.lose(place)
-
-    @rule()
-    def the_socket_breaks(self) -> None:
-        self.world.cut()
-
-    @precondition(lambda self: not self.world.is_heard)
-    @rule()
-    def the_socket_is_open_again(self) -> None:
-        self.world.reconnect()
-
-    @rule()
-    def what_lives_is_listed(self) -> None:
-        self.world.list_living()
-
-    @rule()
-    def the_engine_is_killed(self) -> None:
-        self.world.restart()
-
-    @rule(is_lying=st.booleans(), is_refusing=st.booleans())
-    def asterisk_misbehaves(self, is_lying: bool, is_refusing: bool) -> None:
-        self.world.is_lying, self.world.is_refusing = is_lying, is_refusing
-
-    @rule(fails=st.booleans())
-    def the_journal_fails_or_is_mended(self, fails: bool) -> None:
-        if fails:
-            self.world.fail_journal()
-        else:
-            self.world.mend_journal()
-
     @rule(is_bad=st.booleans(), place=place)
     def something_is_down_or_up(self, is_bad: bool, place: int) -> None:
         match place % 3:
@@ -288,16 +227,11 @@ class FloorMachine(RuleBasedStateMachine):
                 is_used = is_bad and place > 5
                 self.world.phone_changes(card, is_registered=not is_bad or is_used, is_in_use=is_used)
 
-    def teardown(self) -> None:
-        if not hasattr(self, "world"):
-            return
-        self.world.calm_down()
-        self.world.check_calm()
+    def look_back(self) -> None:
         self.world.work_off()
         self.world.calm_down()
         self.world.check_calm()
-        self.world.replay()
 
 
-FloorMachine.TestCase.settings = playing(40, quick=10, steps=60)
+FloorMachine.TestCase.settings = playing(40, quick=6, steps=60)
 TestFloor = FloorMachine.TestCase

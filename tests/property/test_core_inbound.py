@@ -11,14 +11,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from dialer.core.incoming import Inbound
-from tests.property.machines import playing
-from tests.property.test_core_floor import FloorMachine, place
+from tests.property.machines import place, playing
+from tests.property.test_core_floor import FloorMachine
 from tests.unit.core.incoming import FIRST_STRANGER, InboundSimulation
 
 SECTIONS = (
     Inbound(numbers=("+74950000001",), wait_s=30.0, reserve_share=0.4, missed_again_s=20.0),
     Inbound(numbers=("+74950000001",), wait_s=5.0, distribution="fewest_calls", queue_max=1),
-    Inbound(numbers=("+74950000001",), distribution="round_robin", overflow="number", missed_again_s=None),
+    Inbound(
+        numbers=("+74950000001",),
+        distribution="round_robin",
+        overflow="number",
+        overflow_number="+79998887766",
+        missed_again_s=None,
+    ),
     Inbound(
         numbers=("+74950000001",),
         wait_s=12.0,
@@ -76,10 +82,10 @@ class SkillsMachine(InboundMachine):
     section = 3
 
 
-InboundMachine.TestCase.settings = playing(12, quick=4, steps=70)
-ShortQueueMachine.TestCase.settings = playing(12, quick=4, steps=70)
-NumberMachine.TestCase.settings = playing(12, quick=4, steps=70)
-SkillsMachine.TestCase.settings = playing(12, quick=4, steps=70)
+InboundMachine.TestCase.settings = playing(12, quick=2, steps=70)
+ShortQueueMachine.TestCase.settings = playing(12, quick=2, steps=70)
+NumberMachine.TestCase.settings = playing(12, quick=2, steps=70)
+SkillsMachine.TestCase.settings = playing(12, quick=2, steps=70)
 TestLongWaits = InboundMachine.TestCase
 TestShortQueue = ShortQueueMachine.TestCase
 TestNumber = NumberMachine.TestCase

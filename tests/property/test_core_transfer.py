@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 
 from dialer.core import events as ev
 from dialer.core.ids import is_leg, is_third
 from dialer.core.values import AgentState
-from tests.property.machines import playing
+from tests.property.machines import Disordered, place, playing
 from tests.unit.core.simulation import Simulation
 from tests.unit.core.world import campaign, lead, parked, rung, trunk
 
 THIRD = "+79998887766"
 CODES = ("507#", "517#", "517#", "52", "53", "54", "55", "45", "421", "43", "41", "442")
 TO = ("7", "7", "1g1", "1g2", "1g3", "1g4", "9")
-place = st.integers(0, 11)
 
 
-class TransferMachine(RuleBasedStateMachine):
+class TransferMachine(Disordered):
     """Two people talk with two operators; two more operators are idle, or get other people."""
-
-    world: Simulation
 
     @initialize(
         no_agent=st.sampled_from(["last_word", "hold", "hang_up"]), wrap_up=st.sampled_from(["time", "card"])
@@ -66,19 +63,6 @@ class TransferMachine(RuleBasedStateMachine):
             if is_leg(leg.id) and not leg.is_up:
                 world.answers(leg)
         world.run()
-
-    @rule(place=place)
-    def an_event_arrives(self, place: int) -> None:
-        self.world.deliver(place)
-
-    @rule(place=place)
-    def a_request_is_carried_out(self, place: int) -> None:
-        self.world.act(place)
-
-    @rule()
-    def everything_goes_its_way(self) -> None:
-        self.world.run()
-        self.world.check_company()
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 2.5, 6.0, 11.0, 35.0]))
     def time_passes(self, seconds: float) -> None:
@@ -143,43 +127,11 @@ class TransferMachine(RuleBasedStateMachine):
         if persons := self.world.persons(is_up=True):
             self.world.end(persons[place % len(persons)].id, 0)
 
-    @rule(place=place)
-    def an_event_comes_twice(self, place: int) -> None:
-        self.world.deliver(place, is_doubled=True)
-
-    @rule(place=place)
-    def an_event_gets_lost(self, place: int) -> None:
-        self.world.lose(place)
-
-    @rule()
-    def the_socket_breaks(self) -> None:
-        self.world.cut()
-
-    @precondition(lambda self: not self.world.is_heard)
-    @rule()
-    def the_socket_is_open_again(self) -> None:
-        self.world.reconnect()
-
-    @rule()
-    def what_lives_is_listed(self) -> None:
-        self.world.list_living()
-
     @rule()
     def the_engine_is_killed(self) -> None:
         self.world.restart()
         self.world.reconnect()
 
-    @rule(is_lying=st.booleans(), is_refusing=st.booleans())
-    def asterisk_misbehaves(self, is_lying: bool, is_refusing: bool) -> None:
-        self.world.is_lying, self.world.is_refusing = is_lying, is_refusing
 
-    def teardown(self) -> None:
-        if not hasattr(self, "world"):
-            return
-        self.world.calm_down()
-        self.world.check_calm()
-        self.world.replay()
-
-
-TransferMachine.TestCase.settings = playing(40, quick=15, steps=40)
+TransferMachine.TestCase.settings = playing(40, quick=8, steps=40)
 TestTransfers = TransferMachine.TestCase

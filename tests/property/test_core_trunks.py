@@ -13,17 +13,19 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 from msgspec.structs import replace
 
 from dialer.core import events as ev
 from dialer.core.commands import FetchLeads, Originate
 from dialer.core.floor import Floor
-from dialer.core.ids import AttemptId, LeadId, ServerId, TrunkId
+from dialer.core.ids import AttemptId, ChannelId, LeadId, ServerId, TrunkId, is_third
+from dialer.core.incoming import Inbound
 from dialer.core.trunk import Trunk
 from dialer.core.values import (
-    TRUNK_DOWN,
+    TRUNK_ENDINGS,
     UNPLACED_RESULTS,
+    AgentState,
     Call,
     CampaignState,
     Centre,
@@ -34,9 +36,9 @@ from dialer.core.values import (
 from dialer.lab.simulator.invariants import Caps
 from dialer.lab.simulator.switch import Channel
 from tests.examples import examples
-from tests.property.machines import playing
+from tests.property.machines import FailingJournal, People, place, playing
+from tests.unit.core.incoming import FIRST_STRANGER, InboundSimulation
 from tests.unit.core.pacers import Eager
-from tests.unit.core.simulation import Simulation
 from tests.unit.core.world import campaign, lead, parked, rung, trunk
 
 CAUSES = ((34, 503), (38, 502), (3, 404), (127, 500), (34, 503), (17, 486), (19, 480), (18, 408), (0, None))
@@ -47,11 +49,13 @@ MODES = (
     ("progressive", "progressive"),
 )
 NAMES = "tuv"
-place = st.integers(0, 11)
+OUTSIDE = (TrunkId("t"), TrunkId("v"))
+"""By these the operators are called who are rung."""
+THIRD, OURS = "+79998887766", "+74950000001"
 
 
-class World(Simulation):
-    """The simulation, and who was rung by which attempt."""
+class World(InboundSimulation):
+    """The simulation with people who call us, and who was rung by which attempt."""
 
     def __init__(self, **facts: Any) -> None:
         self.rang: set[AttemptId] = set()
@@ -62,10 +66,11 @@ class World(Simulation):
     def facts(self) -> dict[str, Any]:
         """What a new engine finds in the journal of its trunks and of the calls that go on."""
         dialing = [
-            call for call, _ in self.store.open() if call.state == "dialing" or call.ending == TRUNK_DOWN
+            call for call, _ in self.store.open() if call.state == "dialing" or call.ending in TRUNK_ENDINGS
         ]
         return {
             "at": self.at,
+            "outside": tuple(self.outside.items()),
             "trunks": [one for one in self.trunks if one.id not in self.removed],
             "trunks_disabled": set(self.disabled),
             "onward": [
@@ -86,6 +91,22 @@ class World(Simulation):
             found.append(call)
         return found
 
+    def comes_by(self, trunk: str, number: int) -> None:
+        """A channel of a trunk that is none of our business."""
+        self._make(Channel(ChannelId(f"other-{number}"), trunk=TrunkId(trunk)))
+
+    def goes(self) -> None:
+        """And all such are gone."""
+        for one in [one for one in self.channels if one.startswith("other-")]:
+            self.end(one, 16)
+
+    def lines(self) -> list[Channel]:
+        return [one for one in super().lines() if not one.id.startswith("other-")]
+
+    def calm_down(self) -> None:
+        self.goes()
+        super().calm_down()
+
     def rings(self, person: Channel) -> None:
         self.rang.add(AttemptId(person.id))
         super().rings(person)
@@ -96,7 +117,7 @@ class World(Simulation):
         super().answers(channel)
 
 
-class TrunkMachine(RuleBasedStateMachine):
+class TrunkMachine(FailingJournal, People):
     """A day of carriers that fail."""
 
     world: World
@@ -111,7 +132,12 @@ class TrunkMachine(RuleBasedStateMachine):
         away=st.sampled_from([Owners(), Owners(hold_s=30.0, away="wait", wait_s=40.0)]),
         ring_agent=st.sampled_from(["at_dial", "at_ring", "at_answer"]),
     )
-    def begin(self, modes: tuple[str, str], **settings: Any) -> None:
+    def begin(self, **settings: Any) -> None:
+        self.make(**settings)
+
+    def make(self, modes: tuple[str, str], **settings: Any) -> None:
+        """The world, and operators who are signed in."""
+
         def of(name: str) -> int:
             return NAMES.index(name)
 
@@ -138,6 +164,10 @@ class TrunkMachine(RuleBasedStateMachine):
             "attempts": 3,
             "owners": settings["away"],
             "ring_agent": settings["ring_agent"],
+            "transfer_numbers": {"7": THIRD},
+            "inbound": Inbound(
+                numbers=(OURS,), overflow="number", overflow_number=THIRD, wait_s=8.0, missed_again_s=None
+            ),
         }
         leads = [lead(n, of="spring") for n in range(1, 6)]
         leads += [lead(6, "+441234567890"), lead(7, "+12125550100", "+70000000007"), lead(8, "+70000000001")]
@@ -153,6 +183,10 @@ class TrunkMachine(RuleBasedStateMachine):
             centre=Centre(countries=("+7", "+44")),
             pacer=Eager,
         )
+        self.world.outside = {
+            card.phone: name for card, name in zip(self.world.cards[2:], OUTSIDE, strict=True)
+        }
+        self.world.tell(ev.OutsideApplied, lines=tuple(self.world.outside.items()))
         for card in self.world.cards:
             self.world.card_dials(card, "40")
         self.world.run()
@@ -188,14 +222,11 @@ class TrunkMachine(RuleBasedStateMachine):
                 self.world.end(person.id, *cause)
 
     @rule(place=place)
-    def a_phone_rings(self, place: int) -> None:
-        if persons := self.world.persons(is_up=False):
-            self.world.rings(persons[place % len(persons)])
-
-    @rule(place=place)
-    def a_person_answers(self, place: int) -> None:
-        if persons := self.world.persons(is_up=False):
-            self.world.answers(persons[place % len(persons)])
+    def a_carrier_says_nothing(self, place: int) -> None:
+        """Asterisk was asked about a call, and had heard nothing of it."""
+        silent = [one for one in self.world.persons(is_up=False) if not one.is_ringing]
+        if silent:
+            self.world.tell(ev.TrunkSilent, attempt=AttemptId(silent[place % len(silent)].id))
 
     @rule(place=place)
     def an_operator_picks_up_or_hangs_up(self, place: int) -> None:
@@ -209,6 +240,74 @@ class TrunkMachine(RuleBasedStateMachine):
     @rule(place=place, code=st.sampled_from(["40", "43", "41"]))
     def an_operator_dials_a_code(self, place: int, code: str) -> None:
         self.world.card_dials(self.world.cards[place % 4], code)
+
+    # -- what else goes by trunks ---------------------------------------------------------------
+
+    @rule(place=place)
+    def a_person_calls_us(self, place: int) -> None:
+        self.world.comes(FIRST_STRANGER + place, "spring")
+
+    @rule()
+    def nobody_takes_them(self) -> None:
+        """All operators are away, and who calls us or waits is forwarded."""
+        for card in self.world.cards:
+            self.world.tell(ev.AgentOrdered, agent=card.id, order="pause")
+        self.world.pass_time(9.0)
+        self.world.run()
+
+    @rule(name=st.sampled_from(NAMES), number=st.integers(1, 3))
+    def something_else_comes_by_a_trunk(self, name: str, number: int) -> None:
+        if ChannelId(f"other-{number}") not in self.world.channels:
+            self.world.comes_by(name, number)
+
+    @rule()
+    def all_that_is_gone(self) -> None:
+        self.world.goes()
+
+    @rule()
+    def people_talk(self) -> None:
+        """Whoever is called answers, and so does every operator who is rung."""
+        world = self.world
+        for _ in range(2 if world.is_heard else 0):
+            for one in [*world.persons(is_up=False), *world.lines()]:
+                if not one.is_up and not is_third(one.id) and one.id in world.channels:
+                    world.answers(one)
+            world.run()
+
+    @rule(place=place, code=st.sampled_from(["507#", "517#", "517#", "52", "54"]), is_settled=st.booleans())
+    def an_operator_transfers(self, place: int, code: str, is_settled: bool) -> None:
+        world = self.world
+        talking = [
+            one.channel
+            for one in world.floor.agents.values()
+            if one.state is AgentState.ON_CALL and one.channel in world.channels
+        ]
+        if talking and world.is_heard:
+            for digit in f"*{code}":
+                world.tell(ev.DigitPressed, channel=talking[place % len(talking)], digit=digit)
+            if is_settled:
+                world.run()
+
+    @rule(place=place)
+    def a_third_party_rings_or_answers(self, place: int) -> None:
+        if thirds := [one for one in self.world.lines() if is_third(one.id) and not one.is_up]:
+            third = thirds[place % len(thirds)]
+            if place % 2:
+                self.world.answers(third)
+            else:
+                self.world.emit(ev.ThirdRang(at=self.world.at, channel=third.id))
+
+    @rule(place=place, cause=st.sampled_from(CAUSES))
+    def a_third_party_ends(self, place: int, cause: tuple[int, int | None]) -> None:
+        if thirds := [one for one in self.world.lines() if is_third(one.id)]:
+            third = thirds[place % len(thirds)]
+            self.world.end(third.id, *((0, None) if third.is_up else cause))
+
+    @rule()
+    def the_other_number_does_not_answer(self) -> None:
+        for other in list(self.world.forwards.values()):
+            if other in self.world.channels:
+                self.world.end(other, 19, 480)
 
     # -- what is done with trunks ---------------------------------------------------------------
 
@@ -247,48 +346,22 @@ class TrunkMachine(RuleBasedStateMachine):
         numbers = [call.number for call in self.world.floor.calls.values()] or ["+70000000003"]
         self.world.bar(numbers[place % len(numbers)], is_told=is_told)
 
-    @rule()
-    def the_socket_breaks(self) -> None:
-        self.world.cut()
-
-    @precondition(lambda self: not self.world.is_heard)
-    @rule()
-    def the_socket_is_open_again(self) -> None:
-        self.world.reconnect()
-
-    @rule()
-    def the_engine_is_killed(self) -> None:
-        self.world.restart()
-
     @rule(is_refusing=st.booleans())
     def asterisk_refuses(self, is_refusing: bool) -> None:
         self.world.is_refusing = is_refusing
-
-    @rule(fails=st.booleans())
-    def the_journal_fails_or_is_mended(self, fails: bool) -> None:
-        if fails:
-            self.world.fail_journal()
-        else:
-            self.world.mend_journal()
 
     @rule(order=st.sampled_from(["pause", "resume"]), place=place)
     def a_supervisor_orders_a_campaign(self, place: int, order: str) -> None:
         campaigns = self.world.campaigns
         self.world.tell(ev.CampaignOrdered, campaign=campaigns[place % 2].id, order=order)
 
-    def teardown(self) -> None:
-        if not hasattr(self, "world"):
-            return
-        self.world.calm_down()
-        self.world.check_calm()
-        self.check_counts()
-        self.world.replay()
-
-    def check_counts(self) -> None:
+    def look_back(self) -> None:
         """What a trunk would not carry counts for nothing, and rang nobody."""
         world = self.world
         of_lead: dict[int, list[Call]] = defaultdict(list)
         for call in world.store.calls.values():
+            if call.direction == "in":
+                continue
             of_lead[call.lead].append(call)
             if call.result is Result.REROUTED:
                 assert call.attempt not in world.rang, f"was rung, and goes on: {call}"
@@ -307,7 +380,46 @@ class TrunkMachine(RuleBasedStateMachine):
         assert states <= {CampaignState.STOPPED, CampaignState.FINISHED}, states
 
 
-TrunkMachine.TestCase.settings = playing(60, quick=12, steps=60)
+class OtherCalls(TrunkMachine):
+    """Trunks that carry more than contacts' calls: there is time, and room for some of it, to talk, to transfer, and to be forwarded."""
+
+    @initialize(
+        channels=st.tuples(st.integers(2, 4), st.integers(2, 3), st.integers(2, 4)),
+        rates=st.tuples(*(st.sampled_from([1.0, 4.0, 100.0]),) * 3),
+        priorities=st.sampled_from([(1, 1, 2), (1, 2, 3)]),
+    )
+    def begin(self, **settings: Any) -> None:
+        more = {"weights": (1, 1, 1), "forbidden": (), "away": Owners(), "ring_agent": "at_answer"}
+        self.make(modes=("progressive", "progressive"), **settings, **more)
+
+    @rule(
+        place=place,
+        kind=st.sampled_from(["507#", "517#"]),
+        ends=st.lists(st.sampled_from(CAUSES[:7]), max_size=3),
+    )
+    def a_conversation_is_transferred(
+        self, place: int, kind: str, ends: list[tuple[int, int | None]]
+    ) -> None:
+        """As far as trunks carry it. Somebody who called us talks, if nobody else does."""
+        world = self.world
+        if world.is_heard and not any(one.state is AgentState.ON_CALL for one in world.floor.agents.values()):
+            for card in world.cards[:2]:
+                if world.floor.agents[card.id].state is AgentState.SIGNED_OUT:
+                    world.card_dials(card, "40")
+                world.tell(ev.AgentOrdered, agent=card.id, order="ready")
+            world.run()
+            world.comes(FIRST_STRANGER + place, "spring")
+            self.people_talk()
+            world.pass_time(6.0)  # the trunks have saved something of their rate
+        self.an_operator_transfers(place=place, code=kind, is_settled=True)
+        for cause in ends:
+            self.a_third_party_ends(place=place, cause=cause)
+            self.world.run()
+
+
+OtherCalls.TestCase.settings = playing(40, quick=8, steps=50)
+TestOtherCalls = OtherCalls.TestCase
+TrunkMachine.TestCase.settings = playing(60, quick=8, steps=60)
 TestTrunks = TrunkMachine.TestCase
 
 

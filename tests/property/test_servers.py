@@ -27,18 +27,19 @@ from dialer.core.commands import (
 )
 from dialer.core.events import Server
 from dialer.core.floor import Floor
-from dialer.core.ids import AttemptId, BridgeId, ChannelId, ServerId, is_attempt, is_leg
+from dialer.core.ids import AttemptId, BridgeId, ChannelId, ServerId, TrunkId, is_attempt, is_leg
 from dialer.core.values import AgentState, CampaignState, Result, RetryRule
 from dialer.lab.simulator.invariants import check, check_counts, check_placed
-from tests.property.machines import playing
+from tests.property.machines import place, playing
 from tests.unit.core.pacers import Eager
 from tests.unit.core.store import Store
 from tests.unit.core.world import campaign, lead, parked, rung, trunk
 
 NAMES = ("a", "b", "c")
 CAPS = {"a": 3, "b": 2, "c": 100_000}
+OUTSIDE = (("1g4", TrunkId("t")),)
+"""An operator who is called by a trunk."""
 RATES = {"a": 4.0, "b": 1000.0, "c": 1000.0}
-place = st.integers(0, 11)
 
 
 class Live(msgspec.Struct):
@@ -48,6 +49,7 @@ class Live(msgspec.Struct):
     is_up: bool = False
     in_app: bool = False
     bridge: BridgeId | None = None
+    trunk: TrunkId | None = None
 
 
 class Site:
@@ -105,6 +107,7 @@ class SeveralServers(RuleBasedStateMachine):
                 campaigns=tuple((one, CampaignState.RUNNING) for one in self.campaigns),
                 cards=tuple(self.cards),
                 servers=self.servers,
+                outside=OUTSIDE,
             )
         )
         for site in self.sites.values():
@@ -173,6 +176,8 @@ class SeveralServers(RuleBasedStateMachine):
                 self.sites[server].asked.append(command)
             case RingAgent(server=server, attempt=attempt):
                 assert calls[attempt].server == server, "rung on another server"
+                if command.phone == OUTSIDE[0][0]:
+                    assert command.channel in self.floor._state.legs, "called by a trunk, and does not count"
                 self.sites[server].asked.append(command)
             case JoinAgent(attempt=attempt, agent=agent):
                 assert calls[attempt].server == self.floor.agents[agent].server, "joined over two servers"
@@ -192,7 +197,9 @@ class SeveralServers(RuleBasedStateMachine):
         match command:
             case Originate() | RingAgent():
                 assert channel not in site.channels
-                site.channels[channel] = Live(id=channel)
+                by = command.trunk if isinstance(command, Originate) else dict(OUTSIDE).get(command.phone)
+                site.channels[channel] = Live(id=channel, trunk=by)
+                self._tell_use(site, site.channels[channel])
             case HangUp() if live is not None:
                 self._ends(site, live, 16)
             case SendToLastWord() if live is not None:
@@ -219,10 +226,19 @@ class SeveralServers(RuleBasedStateMachine):
 
     def _ends(self, site: Site, live: Live, cause: int) -> None:
         del site.channels[live.id]
+        self._tell_use(site, live)
         if is_attempt(live.id):
             site.told.append(ev.ContactHungUp(at=0, attempt=AttemptId(live.id), cause=cause))
         else:
             site.told.append(ev.LineEnded(at=0, channel=live.id, cause=cause))
+
+    @staticmethod
+    def _tell_use(site: Site, live: Live) -> None:
+        if live.trunk is not None and not is_attempt(live.id):
+            mine = [
+                one.id for one in site.channels.values() if one.trunk == live.trunk and not is_attempt(one.id)
+            ]
+            site.told.append(ev.TrunkUsed(at=0, trunk=live.trunk, channels=tuple(mine)))
 
     def _hear(self, site: Site) -> None:
         event = site.told.popleft()
@@ -239,7 +255,9 @@ class SeveralServers(RuleBasedStateMachine):
     @staticmethod
     def _living(site: Site) -> tuple[ev.LiveChannel, ...]:
         return tuple(
-            ev.LiveChannel(channel=one.id, is_up=one.is_up, in_app=one.in_app, bridge=one.bridge)
+            ev.LiveChannel(
+                channel=one.id, is_up=one.is_up, in_app=one.in_app, bridge=one.bridge, trunk=one.trunk
+            )
             for one in site.channels.values()
         )
 
@@ -374,6 +392,17 @@ class SeveralServers(RuleBasedStateMachine):
         if lines := [one for one in site.channels.values() if not is_attempt(one.id)]:
             self._ends(site, lines[other % len(lines)], 16)
 
+    @rule(place=place, other=place)
+    def something_else_comes_by_a_trunk(self, place: int, other: int) -> None:
+        """Callers whom the dialplan has, other people's calls."""
+        site = self._site(place)
+        live = Live(
+            id=ChannelId(f"other-{site.name}-{other % 3}"), is_up=True, trunk=self.trunks[other % 2].id
+        )
+        if live.id not in site.channels:
+            site.channels[live.id] = live
+            self._tell_use(site, live)
+
     @rule(place=place, other=place, code=st.sampled_from(["40", "40", "41", "421", "43"]))
     def an_operator_dials_a_code(self, place: int, other: int, code: str) -> None:
         self._dials(self.cards[other % len(self.cards)], self._site(place), code)
@@ -457,6 +486,9 @@ class SeveralServers(RuleBasedStateMachine):
             self.tell(ev.Ticked(at=self.at))
         self.run()
         assert not self.floor.calls, "live for ever"
+        for site in self.sites.values():
+            there = {one.id for one in site.channels.values() if one.trunk is not None}
+            assert there == {one.channel for one in self.floor._state.legs.on(site.name)}, "not what is there"
         assert all(call.result is not None for call in self.store.calls.values())
         assert max(self.rung_at.values(), default=0) <= 2  # the number that two leads have
         assert all(count == 1 for number, count in self.rung_at.items() if number != "+70000000001")
@@ -487,5 +519,5 @@ def _at(event: ev.Event, at: float, server: ServerId) -> ev.Event:
     return msgspec.structs.replace(event, **fields)
 
 
-SeveralServers.TestCase.settings = playing(40, quick=10, steps=60)
+SeveralServers.TestCase.settings = playing(40, quick=6, steps=60)
 TestSeveralServers = SeveralServers.TestCase

@@ -41,7 +41,7 @@ class InboundSimulation(Simulation):
             self.store.add(lead(number, of=campaign))
             self.store.finished[name] = "called_us"
         attempt = self._new_id()
-        person = self.calls_us(ChannelId(attempt))
+        person = self.calls_us(ChannelId(attempt), self.trunks[0].id)
         found = msgspec.structs.replace(self.store.lead(name), finished=self.store.finished.get(name, ""))
         withheld = is_withheld and number >= FIRST_STRANGER
         fields: dict[str, Any] = {

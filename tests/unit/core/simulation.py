@@ -29,15 +29,18 @@ from dialer.core.commands import (
     SAVES,
     AnyCommand,
     ClearTimer,
+    DialThird,
     FetchLeads,
     ForgetChoice,
     Originate,
+    RingAgent,
     SaveCall,
+    SendToOverflow,
     SetTimer,
 )
 from dialer.core.conduct import Choice
 from dialer.core.floor import Floor
-from dialer.core.ids import AgentId, AttemptId, ChannelId, hold_bridge, is_attempt, is_leg, is_third
+from dialer.core.ids import AgentId, AttemptId, ChannelId, TrunkId, hold_bridge, is_attempt, is_leg, is_third
 from dialer.core.judging import judge, judge_phone, waits_for_owner
 from dialer.core.pacing.book import Rule
 from dialer.core.placing import call_of
@@ -175,10 +178,37 @@ class Simulation(Switch):
             if isinstance(command, Originate):
                 check_placed(self.floor, command.attempt)
                 self.caps.placed(self.floor, command.attempt, event.at)
+            elif (leg := self._trunk_of(command)) is not None:
+                self.caps.leg_placed(self.floor, leg, event.at)
         self.check()
         for attempt, rule in forbidden.items():  # the loop's own word, which nothing overtakes for long
             self.tell(ev.OriginateRefused, attempt=attempt, reason=rule, was_sent=False, is_ours=True)
         return commands
+
+    def _trunk_of(self, command: AnyCommand) -> TrunkId | None:
+        """By which trunk another call is made than a contact's."""
+        match command:
+            case DialThird(trunk=trunk):
+                return trunk
+            case RingAgent(phone=phone):
+                return self.outside.get(phone)
+            case SendToOverflow(place="number", trunk=trunk):
+                return trunk
+            case _:
+                return None
+
+    def check_legs(self) -> None:
+        """What counts on trunks is what is there."""
+        calls = self.floor.calls
+        there = {
+            one.id
+            for one in self.channels.values()
+            if one.trunk is not None and AttemptId(one.id) not in calls
+        }
+        assert there == set(self.floor._state.legs), "counted and not there, or there and not counted"
+        for trunk in self.floor.trunks.values():
+            live = sum(one.trunk == trunk.trunk.id for one in self.channels.values())
+            assert trunk.live == live, f"{trunk.live} counted, {live} there"
 
     def _judge_placed(self, commands: Sequence[AnyCommand]) -> dict[AttemptId, str]:
         """The calls that are placed by *commands*: the floor may by all that it knew; by which rule the journal,
@@ -590,7 +620,12 @@ class Simulation(Switch):
         self.run()
 
     def check_calm(self) -> None:
-        """Nothing is left: no call, no promised operator, no ringing phone, no line that nobody knows."""
+        """Nothing is left: no call, no promised operator, no ringing phone, no line that nobody knows; what lives is all that counts."""
+        for _ in range(2):
+            self.list_living()
+            self.run()
+            self.pass_time(6.0)
+        self.check_legs()
         assert not self.floor.calls, self.floor.calls
         assert not self.persons(), "a person is left in silence"
         for agent in self.floor.agents.values():

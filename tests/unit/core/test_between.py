@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from dialer.core import events as ev
 from dialer.core.commands import DialThird, HangUp, HoldContact, SaveTransfer
 from dialer.core.events import LiveChannel, Server
@@ -108,6 +110,8 @@ def test_a_trunk_that_is_applied_anew_counts_third_parties_on_it() -> None:
     again.tell(ev.TrunkApplied, trunk=trunk("t"))
     assert again.floor.trunks[TrunkId("t")].live == 2
     again.tell(ev.ContactHungUp, attempt=w.attempt, cause=16)
+    assert again.floor.trunks[TrunkId("t")].live == 1, "let go, and not gone yet"
+    again.tell(ev.LineEnded, channel=w.third, cause=16)
     assert again.floor.trunks[TrunkId("t")].live == 0
 
 
@@ -145,14 +149,14 @@ def test_a_third_party_may_probe_a_trunk_and_then_it_is_back() -> None:
     assert desk.state() == "up"
 
 
-def test_a_third_party_who_does_not_answer_leaves_the_probing_to_the_next() -> None:
+def test_a_third_party_of_whom_nobody_knows_how_they_ended_leaves_the_probing_to_the_next() -> None:
     w = Desk()
     desk = w.floor.trunks[TrunkId("t")]
     for number in range(5):
         desk.judged(AttemptId(f"a{number}"), w.at, is_carried=False)
     w.later(20.0)
     w.key("*517#")
-    w.tell(ev.LineEnded, channel=w.third, cause=17)
+    w.tell(ev.LineEnded, channel=w.third)
     assert desk.state() == "resting"
     assert desk.lines(w.at) == 1
 
@@ -192,6 +196,32 @@ def test_who_waits_is_told_their_place_on_their_server() -> None:
             server=server,
         )
     assert [one.place for one in w.commands if isinstance(one, HoldContact)] == [1, 1]
+
+
+def test_a_full_queue_on_one_server_is_not_full_on_the_other() -> None:
+    """Those who wait there are not ahead of anybody here."""
+    section = msgspec.structs.replace(INBOUND, queue_max=1)
+    w = Twins(parked("g1"), parked("g2"), leads=4, campaigns=campaign(inbound=section))
+    w.tell(ev.CampaignOrdered, campaign=SPRING, order="pause")
+    for name, server in (("g1", A), ("g2", B)):
+        w.comes(name, server)
+        w.keys(name, "*421")
+    taken = []
+    for number, server in ((1, A), (2, A), (3, B), (4, B)):
+        found = w.store.lead(LeadId(number))
+        taken.append(w.new_id())
+        w.tell(
+            ev.CallArrived,
+            attempt=taken[-1],
+            campaign=found.campaign,
+            trunk=TrunkId("t"),
+            did="+74950000001",
+            number=found.phones[0].number,
+            lead=found,
+            phone=found.phones[0].id,
+            server=server,
+        )
+    assert [w.call(one).state for one in taken] == [CallState.ANSWERED, CallState.ENDING] * 2
 
 
 def test_a_caller_whose_server_died_while_they_were_looked_up_is_missed() -> None:

@@ -294,6 +294,13 @@ def test_a_leg_that_nobody_expects_any_more_is_hung_up() -> None:
     assert w.look() == [HangUp(channel=ChannelId("leg-x"))]
 
 
+def test_where_a_carrier_or_a_phone_sends_us_nobody_is_called() -> None:
+    w = World(rung("g7"))
+    w.look()
+    w.tell(ev.CallRedirected, channel=ChannelId("1795346976.1"))
+    assert w.look() == [HangUp(channel=ChannelId("1795346976.1"))]
+
+
 def test_a_phone_that_lost_its_registration_is_not_counted_on() -> None:
     w = World(rung("g7"), is_started=False)
     w.tell(ev.PhoneChanged, phone="1g7", is_registered=False)
@@ -355,6 +362,34 @@ def test_a_phone_of_nobody_is_refused() -> None:
     w.look()
     w.tell(ev.FeatureDialed, channel=ChannelId("other"), phone="999", code="40")
     assert w.look() == [Dismiss(channel=ChannelId("other"), message="refused")]
+
+
+def is_noted(w: World, channel: str, digit: str = "4") -> bool:
+    event = ev.DigitPressed(at=w.at, channel=ChannelId(channel), digit=digit)
+    return w.floor.must_note(event, w.floor.handle(event))
+
+
+def test_only_what_operators_key_on_their_lines_is_written_down() -> None:
+    """Anything else may be a secret: a PIN that is asked for, the card of a person who pays."""
+    w = World(parked("g7"))
+    line = w.agent("g7").channel
+    assert line is not None
+    assert is_noted(w, line)
+    assert not is_noted(w, "1795346976.1")
+    assert not is_noted(w, w.only())
+
+
+def test_what_is_keyed_on_a_leg_before_it_is_ours_is_not_written_down() -> None:
+    """Who picks up on an outside line is asked for the PIN first."""
+    w = World(rung("g7"))
+    w.answers(w.only())
+    leg = w.agent("g7").channel
+    assert leg is not None
+    assert not is_noted(w, leg, "*")
+    assert not is_noted(w, leg, "4")
+    w.tell(ev.LegAnswered, channel=leg)
+    w.tell(ev.LineJoined, channel=leg, bridge=line_bridge(leg))
+    assert is_noted(w, leg, "*")
 
 
 def test_what_was_keyed_is_forgotten_with_the_line() -> None:

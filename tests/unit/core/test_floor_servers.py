@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dialer.core import events as ev
-from dialer.core.commands import HangUp, JoinAgent, Originate, SaveLedger
+from dialer.core.commands import HangUp, JoinAgent, Originate, SaveLedger, SaveLeft
 from dialer.core.events import LiveChannel, Server
 from dialer.core.ids import ONLY, CampaignId, ChannelId, ServerId, line_bridge
 from dialer.core.lanes import campaign_of, is_all, lane, may_serve, server_of, skills
@@ -195,8 +195,8 @@ def test_with_a_server_away_the_others_go_on():
     w.comes("g1", A)
     w.comes("g2", B)
     w.tell(ev.PbxDisconnected, server=A)
-    assert w.floor.why_not_originating() == []
-    assert w.floor.why_not_originating(A) == ["no connection to Asterisk"]
+    assert w.floor.why_not_originating() == {}
+    assert w.floor.why_not_originating(A) == {"asterisk": "no connection to Asterisk"}
     for server in (A, B):
         w.hangs_up(w.on(server)[0].attempt, 17)
     assert w.placed() == {"a": 1, "b": 2}
@@ -284,6 +284,46 @@ def test_who_still_talks_there_is_not_cut_off_but_who_is_left_alone_is():
     for _ in range(2):
         w.later(20.0).tell(ev.PbxListed, asked_at=w.at, channels=(operator,), server=A)
     assert [one.channel for one in w.look(HangUp)] == [line]
+
+
+def test_an_engine_that_is_restarted_in_between_cuts_nobody_off_either():
+    w = two_conversations()
+    attempt, line, bridge = w.on(A)[0].attempt, w.agent("g1").channel, w.agent("g1").bridge
+    assert line is not None
+    w.tell(ev.PbxLost, server=A)
+    (left,) = [one for one in w.commands if isinstance(one, SaveLeft)]
+    assert (left.server, left.channels) == (A, (attempt, line))
+    again = Twins(parked("g1"), parked("g2"), leads=0)
+    again.floor = type(again.floor)()
+    started = ev.EngineStarted(
+        at=w.at,
+        version="2",
+        cards=tuple(w.cards),
+        campaigns=tuple((one, w.floor.desks[one.id].state) for one in w.campaigns),
+        trunks=tuple(w.trunks),
+        servers=(Server(id=A), Server(id=B)),
+        left=((left.server, left.channels),),
+    )
+    again.floor.take_up(started)
+    again.tell(started)
+    again.look()
+    person = LiveChannel(channel=ChannelId(attempt), is_up=True, in_app=True, bridge=bridge)
+    operator = LiveChannel(channel=line, is_up=True, in_app=True, bridge=bridge)
+    again.tell(ev.PbxConnected, channels=(person, operator), server=A)
+    assert again.look(HangUp) == []
+    for _ in range(2):
+        again.later(20.0).tell(ev.PbxListed, asked_at=again.at, channels=(operator,), server=A)
+    assert [one.channel for one in again.look(HangUp)] == [line]
+    again.tell(ev.PbxListed, asked_at=again.at, channels=(), server=A)
+    written = [one.channels for one in again.commands if isinstance(one, SaveLeft)]
+    assert written == [(line,), ()], "of who is gone the journal knows nothing any more"
+
+
+def test_who_was_left_on_a_server_that_is_named_no_more_brings_it_not_back():
+    w = Twins(leads=0)
+    started = ev.EngineStarted(at=w.at, version="2", left=((ServerId("c"), (ChannelId("x"),)),))
+    w.floor.take_up(started)
+    assert "c" not in w.floor.servers
 
 
 def test_a_list_of_one_server_says_nothing_of_another():

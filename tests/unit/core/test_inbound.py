@@ -182,7 +182,7 @@ def test_who_waited_long_enough_is_sent_to_the_overflow_and_is_missed() -> None:
 
 @pytest.mark.parametrize(("place", "limit_s"), [("voicemail", 420.0), ("hang_up", 420.0), ("number", None)])
 def test_each_place_of_the_overflow_has_its_time(place: str, limit_s: float | None) -> None:
-    w = world("ann", wait_s=60.0, overflow=place)
+    w = world("ann", wait_s=60.0, overflow=place, overflow_number="+79990000001")
     w.joins(w.arrives(7))
     waiting = w.arrives(8)
     w.fires(waiting)
@@ -404,7 +404,7 @@ def test_a_caller_whom_the_dialplan_took_is_the_dialplans() -> None:
 
 def test_who_talks_with_the_other_number_is_left_alone() -> None:
     """By an engine that knows of the call, and by one that began while they talked."""
-    w = world("ann", overflow="number", wait_s=5.0)
+    w = world("ann", overflow="number", overflow_number="+79990000001", wait_s=5.0)
     w.joins(w.arrives(7))
     known = w.arrives(8)
     w.fires(known)

@@ -267,6 +267,76 @@ def test_no_call_takes_the_operator_of_one_that_is_about_to_go_on() -> None:
     assert [one.number for one in floor.originated()] == ["+70000000001"] * 2
 
 
+def test_a_call_to_which_the_carrier_said_nothing_goes_on() -> None:
+    floor = world(rung("g1"), ring_agent="at_dial")
+    first = floor.only()
+    floor.look()
+    floor.tell(ev.TrunkSilent, attempt=first)
+    assert [one.channel for one in floor.look(HangUp)] == [first]
+    assert floor.agent("g1").attempt == first, "the promise holds"
+    floor.hangs_up(first, 16)
+    assert trunks_used(floor) == ["t", "u"]
+    assert floor.call(first).result is Result.REROUTED
+    assert (floor.call(first).cause, floor.call(first).tech_cause) == (18, 408)
+    second = floor.only()
+    assert floor.call(second).ordinal == floor.call(first).ordinal
+    assert floor.agent("g1").attempt == second
+    floor.tell(ev.TrunkSilent, attempt=first)  # late: nobody is hung up on
+    assert not floor.look(HangUp)
+
+
+def test_no_call_takes_the_operator_of_one_to_which_the_carrier_said_nothing() -> None:
+    floor = world(leads=2)
+    floor.tell(ev.TrunkSilent, attempt=floor.only())
+    assert len(floor.originated()) == 1
+    floor.hangs_up(floor.only(), 16)
+    assert [one.number for one in floor.originated()] == ["+70000000001"] * 2
+
+
+def test_who_rings_after_all_is_not_rung_again() -> None:
+    floor = world()
+    attempt = floor.only()
+    floor.tell(ev.TrunkSilent, attempt=attempt)
+    floor.rings(attempt)
+    floor.hangs_up(attempt, 19, 480)
+    assert trunks_used(floor) == ["t"]
+    assert floor.call(attempt).result is Result.NO_ANSWER
+
+
+def test_who_rings_is_not_cut_off_by_a_silence_that_is_told_late() -> None:
+    floor = world()
+    floor.rings(floor.only())
+    floor.look()
+    floor.tell(ev.TrunkSilent, attempt=floor.only())
+    assert not floor.look(HangUp)
+
+
+def test_with_no_other_trunk_a_silent_one_costs_nobody_a_try() -> None:
+    floor = world(trunks=(ONE,))
+    attempt = floor.only()
+    floor.tell(ev.TrunkSilent, attempt=attempt)
+    floor.hangs_up(attempt, 16)
+    assert floor.call(attempt).result is Result.FAILED
+    assert floor.agent("g1").state is AgentState.READY
+
+
+def test_a_silent_trunk_rests_after_some_calls_and_a_dead_one_is_judged_by_its_options() -> None:
+    cards = [parked(f"g{n}") for n in range(1, 6)]
+    floor = world(*cards, leads=5)
+    for attempt in floor.live():
+        floor.tell(ev.TrunkSilent, attempt=attempt)
+        floor.hangs_up(attempt, 16)
+    assert trunks_used(floor) == ["t"] * 5 + ["u"] * 5
+    assert state(floor) == "resting"
+    floor = world(*cards, leads=5)
+    floor.tell(ev.TrunkChanged, trunk="t", is_up=False)
+    for attempt in floor.live():
+        floor.hangs_up(attempt, 16)
+    assert trunks_used(floor) == ["t"] * 5 + ["u"] * 5
+    floor.tell(ev.TrunkChanged, trunk="t", is_up=True)
+    assert state(floor) == "up"
+
+
 def test_who_was_rung_is_not_rung_again() -> None:
     floor = world()
     attempt = floor.only()

@@ -434,3 +434,30 @@ def test_what_counts_as_a_contact() -> None:
     reached = campaign(retry={Result.DECLINED: RetryRule(is_contact=True)})
     assert rules.is_contact(a_call(one, Result.DECLINED), reached)
     assert not rules.is_contact(a_call(one), campaign())
+
+
+# -- calls to us ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tried", "again_s"),
+    [
+        ((), 60.0),
+        (("no_answer",), 240.0),
+        (("no_answer", "busy"), 960.0),
+        (("no_answer",) * 9, 86_400.0),
+        (("no_answer", "talked", "busy"), 240.0),
+        (("no_answer", "talked:order"), 60.0),
+    ],
+)
+def test_a_number_that_never_answers_is_not_rung_as_often_as_somebody_shows_it(
+    tried: tuple[str, ...], again_s: float
+) -> None:
+    """A stranger can show anybody's number, call us, and hang up, a thousand times a day."""
+    shown = lead(8)
+    shown = msgspec.structs.replace(shown, phones=(msgspec.structs.replace(shown.phones[0], tried=tried),))
+    call = a_call(shown, Result.MISSED, direction="in")
+    after = rules.recycle(shown, call, campaign(), AT)
+    assert (after.due, after.lead.is_promised) == (AT + again_s, True)
+    asked = msgspec.structs.replace(call, choice="later", callback_at=AT)
+    assert rules.recycle(shown, asked, campaign(), AT).due == AT, "who asks for it is called"

@@ -542,6 +542,8 @@ def test_a_person_who_leaves_ends_it_in_every_state(keys: str) -> None:
     assert w.state("anna") is AgentState.WRAP_UP
     moves = [one for one in w.commands if isinstance(one, MoveLine)]
     assert not moves or moves[-1].bridge == line_bridge(w.line)
+    if w.transfer.third is not None:
+        w.tell(ev.LineEnded, channel=w.third, cause=16)
     assert w.is_quiet()
 
 

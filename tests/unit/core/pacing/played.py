@@ -10,6 +10,7 @@ from dialer.core.pacing.book import Decision, Room
 from dialer.core.pacing.pacer import Pacer
 from dialer.lab.simulator.quick import QuickDay
 from dialer.lab.simulator.worlds import Team, World
+from tests.examples import IS_QUICK
 
 Step = f.AnyFact | tuple[float, tuple[Room, ...], Decision]
 
@@ -46,8 +47,10 @@ def play(world: World, seed: int = 1, look: Callable[..., None] | None = None) -
     return rule
 
 
-def hour(operators: int, minutes: float = 20.0, **fields: object) -> World:
-    """A short day."""
+def hour(operators: int, minutes: float = 20.0, *, is_whole: bool = False, **fields: object) -> World:
+    """A short day; in ``./dev check`` half of it, unless it *is_whole*."""
+    if IS_QUICK and not is_whole:
+        minutes /= 2
     team = fields.pop("team", Team(operators=operators, arrive_s=5.0))
     return World(length_s=60.0 * minutes, team=team, **fields)  # type: ignore[arg-type]
 
