@@ -188,6 +188,12 @@ CREATE TABLE leads (
     CHECK ((due IS NULL) = (finished IS NOT NULL))
 ) STRICT;
 
+CREATE TABLE left_channels ( -- where people may talk on, whose calls were closed because their server was lost
+    server TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    PRIMARY KEY (server, channel)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE lists (
     id TEXT PRIMARY KEY,
     title TEXT NOT NULL DEFAULT '',
@@ -247,6 +253,9 @@ CREATE TABLE transfers (
     handed_at REAL, -- the person was with them
     ended_at REAL,
     outcome TEXT NOT NULL DEFAULT '', -- completed, returned, failed, left (without an operator), ended (with the call)
+    tried TEXT NOT NULL DEFAULT '', -- trunks that would not carry the call to the third party, parted by blanks
+    rang_at REAL, -- the third party was rung
+    is_trunk_down INTEGER NOT NULL DEFAULT 0, -- the call to them was ended, for its trunk is dead, and goes on by another
     PRIMARY KEY (attempt, place)
 ) STRICT;
 
@@ -255,8 +264,11 @@ CREATE TABLE trunk_states ( -- in and out of rotation
     trunk TEXT NOT NULL,
     server TEXT NOT NULL DEFAULT '',
     at REAL NOT NULL,
-    state TEXT NOT NULL, -- up, down, resting, probing, disabled
-    why TEXT NOT NULL DEFAULT ''
+    state TEXT NOT NULL, -- up, down, resting, probing, disabled, removed
+    why TEXT NOT NULL DEFAULT '',
+    rests INTEGER NOT NULL DEFAULT 0, -- so many rests followed each other
+    rest_until REAL, -- the end of the last one; NULL: it is in rotation
+    probe TEXT -- the call (or the third party's channel) that probes it
 ) STRICT;
 
 CREATE TABLE trunks (
@@ -277,6 +289,8 @@ CREATE INDEX attempts_by_number ON attempts(number, created_at);
 CREATE INDEX attempts_by_time ON attempts(created_at, campaign, result);
 
 CREATE UNIQUE INDEX attempts_dialed_once ON attempts(number) WHERE state <> 'ended' AND direction = 'out';
+
+CREATE INDEX attempts_in ON attempts(campaign, created_at) WHERE direction = 'in' AND agent IS NOT NULL;
 
 CREATE INDEX attempts_live_number ON attempts(number) WHERE state <> 'ended';
 
@@ -339,6 +353,8 @@ CREATE INDEX recordings_by_time ON recordings(started_at);
 CREATE INDEX transfers_by_time ON transfers(began_at);
 
 CREATE INDEX trunk_states_by_time ON trunk_states(trunk, at);
+
+CREATE INDEX trunk_states_of_server ON trunk_states(trunk, server);
 
 CREATE VIEW agent_day AS
 SELECT

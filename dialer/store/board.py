@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from dialer.store.rows import dicts
+
 MINUTE_S = 60.0
 _LONGEST_WAIT_S = 180.0
 """What was answered in the last minute was begun at most so long before."""
@@ -33,7 +35,7 @@ def moment(connection: sqlite3.Connection, at: float, since: float) -> dict[str,
     for campaign, state, count in connection.execute(_CALLS):
         calls.setdefault(campaign, {})[state] = count
     return {
-        "agents": _rows(connection, _AGENTS),
+        "agents": dicts(connection.execute(_AGENTS)),
         "calls": calls,
         "results": results,
         "operator_results": dict(_pairs(connection, _OPERATOR_RESULTS, (since,))),
@@ -46,7 +48,7 @@ def moment(connection: sqlite3.Connection, at: float, since: float) -> dict[str,
 
 def campaigns(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     """The campaigns by priority: ``id``, ``title``, ``state``, ``mode``, leads ``waiting`` and ``finished``."""
-    return _rows(connection, _CAMPAIGNS)
+    return dicts(connection.execute(_CAMPAIGNS))
 
 
 _AGENTS = """
@@ -87,12 +89,6 @@ SELECT id, title, state, mode,
     (SELECT count(*) FROM leads l WHERE l.campaign = c.id AND l.finished IS NOT NULL) AS finished
 FROM campaigns c ORDER BY priority, id
 """
-
-
-def _rows(connection: sqlite3.Connection, question: str) -> list[dict[str, Any]]:
-    found = connection.execute(question)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def _pairs(

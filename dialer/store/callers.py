@@ -6,7 +6,8 @@
    does. Its key is the one that an import gives to who has only that number, so that nobody has two cards for it.
 2. A lead that begins so is finished (:data:`CALLED_US`): the person has what they wanted if somebody talks with them; if not,
    :mod:`dialer.core.rules` promises them a call.
-3. Who withholds their number has the one card of such people in that list, whose lead stays finished: there is no number to dial.
+3. Who withholds their number, or shows one that we do not know and that costs who calls it (:data:`~dialer.store.numberplan.COSTLY`: a caller can show any
+   number, and we call back who was missed), has the one card of such people in that list, whose lead stays finished: there is no number to dial.
 4. No rule that keeps us from calling somebody keeps them from calling us: neither lists, nor hours, nor caps are asked here.
 5. When operators take calls (``inbound.hours``) is judged here, for what depends on the calendar is the store's business (ADR 12).
 """
@@ -31,6 +32,7 @@ from dialer.store.classes import class_ids, class_text
 from dialer.store.connect import BUSY_S, transaction
 from dialer.store.facts import ROW, Facts
 from dialer.store.hourtext import read_line
+from dialer.store.numberplan import is_costly
 from dialer.store.schema import PRIORITY_AGAIN, PRIORITY_FRESH
 from dialer.store.settings import list_of_callers, load_centre, make_list
 
@@ -104,6 +106,8 @@ def find_caller(
     """
     number = e164(caller, region)
     found = _known(connection, campaign, number)
+    if found is None and is_costly(number) and _listed(connection, campaign, number) is None:
+        number, found = "", _known(connection, campaign, "")
     if found is None:
         with transaction(connection, busy_s=busy_s):
             found = _known(connection, campaign, number) or _open(connection, calendar, campaign, number, at)
@@ -148,11 +152,17 @@ def _known(connection: sqlite3.Connection, campaign: Campaign, number: str) -> t
     return (LeadId(row[0]), row[1]) if row is not None else None
 
 
+def _listed(connection: sqlite3.Connection, campaign: Campaign, number: str) -> tuple[int, int, int] | None:
+    """The contact of the campaign's lists with that number, its phone and class."""
+    row: tuple[int, int, int] | None = connection.execute(LISTED_SQL, (number, campaign.id)).fetchone()
+    return row
+
+
 def _open(
     connection: sqlite3.Connection, calendar: Calendar, campaign: Campaign, number: str, at: float
 ) -> tuple[LeadId, int]:
     """Open a lead, and a card if need be. Part of the caller's transaction."""
-    listed = connection.execute(LISTED_SQL, (number, campaign.id)).fetchone() if number else None
+    listed = _listed(connection, campaign, number) if number else None
     if listed is not None:  # a contact that the campaign is to call, and has not enrolled yet
         contact, phone, group = listed
         made = connection.execute(

@@ -19,6 +19,7 @@ from dialer.store.calendar import Calendar
 from dialer.store.classes import class_ids, class_text
 from dialer.store.connect import transaction
 from dialer.store.errors import NotInStore
+from dialer.store.rows import dicts
 from dialer.store.settings import make_list
 
 _CALENDAR = Calendar()
@@ -180,7 +181,7 @@ def find_contacts(
         f" FROM contacts c WHERE {' AND '.join(where)} ORDER BY c.id LIMIT ?",
         [*values, min(limit, ROWS_MAX)],
     )
-    return _dicts(found)
+    return dicts(found)
 
 
 def show_contact(connection: sqlite3.Connection, contact: ContactId) -> dict[str, Any]:
@@ -189,7 +190,7 @@ def show_contact(connection: sqlite3.Connection, contact: ContactId) -> dict[str
     Raises:
         NotInStore: there is no such contact.
     """
-    found = _dicts(
+    found = dicts(
         connection.execute(
             "SELECT c.id, c.list, c.key, c.name, c.zone, c.fields, c.line, c.added_at, i.file"
             " FROM contacts c LEFT JOIN imports i ON i.id = c.import WHERE c.id = ?",
@@ -200,19 +201,19 @@ def show_contact(connection: sqlite3.Connection, contact: ContactId) -> dict[str
         raise NotInStore(f"There is no contact {contact}.")
     one = found[0]
     one["fields"] = msgspec.json.decode(one["fields"])
-    one["phones"] = _dicts(
+    one["phones"] = dicts(
         connection.execute(
             "SELECT id, kind, number, is_bad FROM phones WHERE contact = ? ORDER BY position", (contact,)
         )
     )
-    one["leads"] = _dicts(
+    one["leads"] = dicts(
         connection.execute(
             "SELECT campaign, id AS lead, ordinal AS attempts, due AS due_at, priority = 0 AS is_callback, finished, held,"
             " owner, owned_until AS owned_until_at FROM leads WHERE contact = ? ORDER BY campaign",
             (contact,),
         )
     )
-    one["attempts"] = _dicts(
+    one["attempts"] = dicts(
         connection.execute(
             "SELECT a.attempt, a.created_at, a.direction, a.campaign, a.number, a.agent, a.result, a.operator_result,"
             " a.ended_at - a.connected_at AS talk_s, r.path AS recording"
@@ -222,8 +223,3 @@ def show_contact(connection: sqlite3.Connection, contact: ContactId) -> dict[str
         )
     )
     return one
-
-
-def _dicts(found: sqlite3.Cursor) -> list[dict[str, Any]]:
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found]

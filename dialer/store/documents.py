@@ -137,12 +137,12 @@ def check(
 ) -> None:
     """Check *document* against a schema; *text*, if given, is searched for line numbers. Raises BadFile."""
     root = schema(schema_name)
-    lines = key_lines(text) if text else {}
     mistakes = list(_ill_values(document, ()))
     ill = {keys for keys, _ in mistakes}
     for error in _validator(schema_name).iter_errors(document):
         mistakes += [found for found in _from_error(error, root, is_secret=is_secret) if found[0] not in ill]
     if mistakes:
+        lines = key_lines(text) if text else {}
         told = {mistake._replace(line=line_of(keys, lines)) for keys, mistake in mistakes}
         raise BadFile(file, sorted(told, key=lambda mistake: (mistake.line, mistake.path, mistake.what)))
 

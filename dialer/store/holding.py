@@ -6,7 +6,8 @@
 2. That was right under the rules of that time. When the rules change (a campaign's settings, the centre's,
    a do-not-call entry that blocks many numbers), ``campaigns.rules_version`` grows in the same transaction,
    and whoever fetches next lets those loose that were held under an older version, some at a time.
-   So no crash in between can leave a lead held by a rule that is none any more.
+   So no crash in between can leave a lead held by a rule that is none any more. A call that comes to count for nothing (``failed``,
+   ``rerouted``) lets those loose at once who have its number, for caps counted it as long as it was live.
 3. Every change of a lead leaves a row in ``lead_states``, for the question why it was (not) dialed.
 
 All functions are part of the caller's transaction.

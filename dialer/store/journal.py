@@ -238,13 +238,13 @@ class Journal:
 
     # -- starting ---------------------------------------------------------------------------
 
-    async def load(self) -> Loaded:
-        """Everything that an engine needs to take up where the last one stopped.
+    async def load(self, at: float = math.inf) -> Loaded:
+        """Everything that an engine needs to take up where the last one stopped, at the instant *at*.
 
         Raises:
             JournalError: the journal cannot be read.
         """
-        return await self._run(lambda connection: load(connection, self._calendar))
+        return await self._run(lambda connection: load(connection, self._calendar, at))
 
     async def find_calls(self, attempts: Sequence[AttemptId]) -> list[Call]:
         """Those of *attempts* that the journal knows, as they stand.

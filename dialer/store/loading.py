@@ -4,19 +4,21 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from dialer.core.deskphone import DeskPhone
 from dialer.core.destinations import trunk_ids
 from dialer.core.events import EngineStarted, Onward
-from dialer.core.ids import AttemptId, CampaignId, TrunkId
+from dialer.core.ids import AgentId, AttemptId, CampaignId, ChannelId, ServerId, TrunkId
 from dialer.core.pacing.ledger import DayCount
 from dialer.core.transfer_facts import Transfer
-from dialer.core.values import TRUNK_DOWN, Call, CallState, Centre, Lead, Trunk
-from dialer.store import facts, promises, settings
+from dialer.core.trunk import TrunkNoted
+from dialer.core.values import TRUNK_ENDINGS, Call, CallState, Centre, Lead, Trunk
+from dialer.store import facts, promises, recall, settings
 from dialer.store import leads as lead_store
 from dialer.store.calendar import Calendar
 from dialer.store.deskphones import load_phones
@@ -58,7 +60,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine knows when it starts.
 
     *open*: attempts that had not ended when the last engine stopped. *last*: ended attempts of
-    which an agent may still give the result. *ledgers*, *knowledge*: see
+    which an agent may still give the result. *ledgers*, *knowledge*, *trunks_noted*, *left*, *talks*, *turns*: see
     :class:`dialer.core.events.EngineStarted`.
     """
 
@@ -76,6 +78,10 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     trunks_disabled: tuple[TrunkId, ...] = ()
     tried: tuple[tuple[AttemptId, tuple[TrunkId, ...]], ...] = ()
     """Of the calls that are being dialed, each with the trunks that would not carry it."""
+    trunks_noted: tuple[TrunkNoted, ...] = ()
+    left: tuple[tuple[ServerId, tuple[ChannelId, ...]], ...] = ()
+    talks: tuple[tuple[AgentId, tuple[float, ...]], ...] = ()
+    turns: tuple[tuple[CampaignId, AgentId], ...] = ()
 
     def started(
         self, *, at: float, version: str, new_id: Callable[[], AttemptId] | None = None
@@ -95,7 +101,12 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
             knowledge=self.knowledge,
             trunks_disabled=self.trunks_disabled,
             transfers=self.transfers,
+            outside=outside_lines(self.phones),
             onward=self._onward(new_id) if new_id is not None else (),
+            trunks_noted=self.trunks_noted,
+            left=self.left,
+            talks=self.talks,
+            turns=self.turns,
         )
 
     def _onward(self, new_id: Callable[[], AttemptId]) -> tuple[Onward, ...]:
@@ -111,9 +122,21 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def load(connection: sqlite3.Connection, calendar: Calendar) -> Loaded:
-    """Read what an engine knows when it starts. Raises StoreError: the journal contradicts itself."""
+def outside_lines(phones: Iterable[DeskPhone]) -> tuple[tuple[str, TrunkId], ...]:
+    """Of *phones* those that are outside lines which we call, and by which trunks."""
+    return tuple(
+        (one.extension, TrunkId(one.trunk)) for one in phones if one.is_outside and one.number and one.trunk
+    )
+
+
+def load(connection: sqlite3.Connection, calendar: Calendar, at: float = math.inf) -> Loaded:
+    """Read what an engine knows when it starts, at the instant *at* (not given: nothing of who talked of late).
+
+    Raises StoreError: the journal contradicts itself.
+    """
     agents = settings.load_agents(connection)
+    campaigns, trunks = settings.load_campaigns(connection), settings.load_trunks(connection)
+    is_called = any(one.campaign.inbound.numbers for one in campaigns)
     calls = [call_from_row(row) for row in connection.execute(OPEN_SQL)]
     known = {call.attempt for call in calls}
     last: list[Call] = []
@@ -129,8 +152,8 @@ def load(connection: sqlite3.Connection, calendar: Calendar) -> Loaded:
                 last.append(call_from_row(row))
     return Loaded(
         centre=settings.load_centre(connection),
-        trunks=tuple(settings.load_trunks(connection)),
-        campaigns=tuple(settings.load_campaigns(connection)),
+        trunks=tuple(trunks),
+        campaigns=tuple(campaigns),
         agents=tuple(agents),
         open=tuple(
             _with_lead(connection, calendar, call) for call in sorted(calls, key=lambda call: call.created_at)
@@ -144,8 +167,12 @@ def load(connection: sqlite3.Connection, calendar: Calendar) -> Loaded:
         tried=tuple(
             (call.attempt, _tried(connection, call))
             for call in calls
-            if call.state is CallState.DIALING or call.ending == TRUNK_DOWN
+            if call.state is CallState.DIALING or call.ending in TRUNK_ENDINGS
         ),
+        trunks_noted=tuple(recall.trunks_noted(connection, (one.id for one in trunks))),
+        left=recall.left_channels(connection),
+        talks=tuple(recall.talks(connection, (one.agent.id for one in agents), at)) if is_called else (),
+        turns=tuple(recall.turns(connection, (one.campaign for one in campaigns))),
     )
 
 

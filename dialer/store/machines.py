@@ -12,6 +12,7 @@ import sqlite3
 from typing import Any, NamedTuple
 
 from dialer.core.pacing.ledger import DAY_S
+from dialer.store.rows import dicts
 
 MET = "machine"
 """The operators' result that says: there was a machine on the line."""
@@ -62,8 +63,7 @@ def days(connection: sqlite3.Connection, campaign: str | None, first: int, last:
         _DAYS.format(campaign=by, index=index),
         {"campaign": campaign, "day_s": DAY_S, "since": first * DAY_S, "until": (last + 1) * DAY_S},
     )
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return dicts(found)
 
 
 def met(connection: sqlite3.Connection, campaign: str, first: int, last: int) -> dict[int, Met]:

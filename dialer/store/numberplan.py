@@ -5,7 +5,10 @@ Who asks the library itself of each of a million numbers waits for minutes.
 
 from __future__ import annotations
 
-from phonenumbers import PhoneNumberDesc, country_code_for_region
+import functools
+
+import phonenumbers
+from phonenumbers import PhoneNumberDesc, PhoneNumberType, country_code_for_region
 
 SPECIAL_TYPES = (
     "premium_rate",
@@ -18,6 +21,21 @@ SPECIAL_TYPES = (
     "voicemail",
 )
 """Types of number that belong to no place, whatever they begin with."""
+
+
+COSTLY = frozenset(
+    {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.PERSONAL_NUMBER}
+)
+"""Types of number that cost who calls them, and from which nobody calls."""
+
+
+@functools.lru_cache(maxsize=4096)
+def is_costly(number: str) -> bool:
+    """Whether *number* (E.164, or empty) is of a type in :data:`COSTLY`."""
+    try:
+        return bool(number) and phonenumbers.number_type(phonenumbers.parse(number)) in COSTLY
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def country_of(region: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from dialer.core import pins
-from dialer.store.files import add_secret, load_secrets, write_private
+from dialer.store.secretfile import add_secret, load_secrets, write_private
 
 FOLDER = "access"
 """Of the folder that is shared with the scripts (``run`` of the home folder)."""

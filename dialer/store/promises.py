@@ -22,6 +22,7 @@ from dialer.core.ids import CampaignId
 from dialer.core.pacing.ledger import DAY_S, KEPT_DAYS, DayCount
 from dialer.core.values import Result
 from dialer.store.questions import PAGE_ROWS, Key, Page
+from dialer.store.rows import dicts
 
 _LEDGER = """
 INSERT INTO abandonment (campaign, day, answered, abandoned) VALUES (?, ?, ?, ?)
@@ -198,5 +199,4 @@ def recount(
             "until": (last + 1) * DAY_S,
         },
     )
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return dicts(found)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,12 @@ UPSERT_CALL = (
 UPDATE_AGENT = f"UPDATE agents SET {', '.join(f'{name} = ?' for name in AGENT_FIELDS)} WHERE id = ?"
 
 
+def dicts(found: sqlite3.Cursor) -> list[dict[str, Any]]:
+    """The rows, each by the names of its columns."""
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
 def call_to_row(call: Call) -> tuple[Any, ...]:
     """The values of ``attempts``' columns for *call*."""
     return msgspec.structs.astuple(call)
@@ -41,12 +48,16 @@ def call_to_row(call: Call) -> tuple[Any, ...]:
 
 def transfer_to_row(transfer: Transfer) -> tuple[Any, ...]:
     """The values of ``transfers``' columns for *transfer*."""
-    return msgspec.structs.astuple(transfer)
+    fields = dict(zip(TRANSFER_FIELDS, msgspec.structs.astuple(transfer), strict=True))
+    fields["tried"] = " ".join(transfer.tried)
+    return tuple(fields.values())
 
 
 def transfer_from_row(row: Sequence[Any]) -> Transfer:
     """The transfer in a row of :data:`TRANSFER_COLUMNS`."""
-    return msgspec.convert(dict(zip(TRANSFER_FIELDS, row, strict=True)), Transfer, strict=False)
+    fields = dict(zip(TRANSFER_FIELDS, row, strict=True))
+    fields["tried"] = fields["tried"].split()
+    return msgspec.convert(fields, Transfer, strict=False)
 
 
 def call_from_row(row: Sequence[Any]) -> Call:

@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from dialer.store.questions import RECORDING_COLUMNS, RECORDING_TABLES, Filter, recording_terms
+from dialer.store.rows import dicts
 
 _CHANCE = "obzvon_chance"
 
@@ -45,8 +46,7 @@ def recordings(
         f" WHERE {' AND '.join([where, *more])}) GROUP BY part)) ORDER BY a.created_at, a.rowid",
         [str(seed), size, *values, *more_values],
     )
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return dicts(found)
 
 
 def _chance(seed: str, attempt: str) -> int:

@@ -12,6 +12,7 @@ ALTER TABLE attempts ADD COLUMN after TEXT REFERENCES attempts(attempt) DEFERRAB
 ALTER TABLE agents ADD COLUMN server TEXT NOT NULL DEFAULT '';
 DROP INDEX attempts_live_number;
 CREATE INDEX attempts_live_number ON attempts(number) WHERE state <> 'ended'; -- whoever called: nobody is dialed who is on a line of ours
+CREATE INDEX attempts_in ON attempts(campaign, created_at) WHERE direction = 'in' AND agent IS NOT NULL; -- whose turn was last
 CREATE UNIQUE INDEX attempts_dialed_once ON attempts(number) WHERE state <> 'ended' AND direction = 'out';
 DROP INDEX attempts_one_of_ordinal;
 CREATE UNIQUE INDEX attempts_one_of_ordinal ON attempts(lead, ordinal)
@@ -28,10 +29,14 @@ CREATE TABLE trunk_states ( -- in and out of rotation
     trunk TEXT NOT NULL,
     server TEXT NOT NULL DEFAULT '',
     at REAL NOT NULL,
-    state TEXT NOT NULL, -- up, down, resting, probing, disabled
-    why TEXT NOT NULL DEFAULT ''
+    state TEXT NOT NULL, -- up, down, resting, probing, disabled, removed
+    why TEXT NOT NULL DEFAULT '',
+    rests INTEGER NOT NULL DEFAULT 0, -- so many rests followed each other
+    rest_until REAL, -- the end of the last one; NULL: it is in rotation
+    probe TEXT -- the call (or the third party's channel) that probes it
 ) STRICT;
 CREATE INDEX trunk_states_by_time ON trunk_states(trunk, at);
+CREATE INDEX trunk_states_of_server ON trunk_states(trunk, server);
 """
 """Trunks: their use and how they fared."""
 
@@ -57,6 +62,9 @@ CREATE TABLE transfers (
     handed_at REAL, -- the person was with them
     ended_at REAL,
     outcome TEXT NOT NULL DEFAULT '', -- completed, returned, failed, left (without an operator), ended (with the call)
+    tried TEXT NOT NULL DEFAULT '', -- trunks that would not carry the call to the third party, parted by blanks
+    rang_at REAL, -- the third party was rung
+    is_trunk_down INTEGER NOT NULL DEFAULT 0, -- the call to them was ended, for its trunk is dead, and goes on by another
     PRIMARY KEY (attempt, place)
 ) STRICT;
 CREATE INDEX transfers_by_time ON transfers(began_at);
@@ -135,6 +143,11 @@ GROUP BY c.id;
 
 SERVERS = """
 ALTER TABLE pacing_notes ADD COLUMN server TEXT NOT NULL DEFAULT ''; -- where; empty: the only one
+CREATE TABLE left_channels ( -- where people may talk on, whose calls were closed because their server was lost
+    server TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    PRIMARY KEY (server, channel)
+) STRICT, WITHOUT ROWID;
 """
 """Several Asterisk servers."""
 

@@ -12,7 +12,6 @@ import re
 import sqlite3
 import time
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
@@ -382,33 +381,3 @@ def load_agents(connection: sqlite3.Connection) -> list[StoredAgent]:
         StoredAgent(card=card_from_row(tuple(row)[:width]), agent=agent_from_row(tuple(row)[width:]))
         for row in cards
     ]
-
-
-def list_rows(connection: sqlite3.Connection, what: str) -> list[dict[str, Any]]:
-    """Plain rows for a listing of ``campaigns``, ``trunks``, ``agents`` or ``lists``."""
-    found = connection.execute(_LISTINGS[what])
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found]
-
-
-_LISTINGS = {
-    "campaigns": (
-        "SELECT id, title, state, mode, priority, trunk,"
-        " (SELECT group_concat(list, ', ') FROM campaign_lists l WHERE l.campaign = campaigns.id) AS lists,"
-        " (SELECT count(*) FROM leads l WHERE l.campaign = campaigns.id AND l.finished IS NULL) AS leads_unfinished,"
-        " (SELECT count(*) FROM leads l WHERE l.campaign = campaigns.id AND l.finished IS NOT NULL) AS leads_finished"
-        " FROM campaigns ORDER BY priority, id"
-    ),
-    "trunks": (
-        "SELECT id, host, json_extract(settings, '$.port') AS port,"
-        " json_extract(settings, '$.transport') AS transport,"
-        " json_extract(settings, '$.channels_max') AS channels_max,"
-        " json_extract(settings, '$.calls_per_second_max') AS calls_per_second_max"
-        " FROM trunks WHERE removed_at IS NULL ORDER BY id"
-    ),
-    "agents": "SELECT id, name, phone, leg, campaigns, state, reason, since FROM agents ORDER BY id",
-    "lists": (
-        "SELECT id, title, created_at, (SELECT count(*) FROM contacts c WHERE c.list = lists.id) AS contacts"
-        " FROM lists ORDER BY id"
-    ),
-}

@@ -36,6 +36,8 @@ _TABLES = ("tls", "failover", "destinations", "inbound")
 _NUMBER_LEAST = len("+1234567")
 _STATUS_LEAST = 300
 _CAUSE_MAX = 127
+_NETWORK_LEAST = 12
+"""Nobody's gateways are spread over more; and whoever is in it calls as the carrier, unasked."""
 
 Found = tuple[Keys, str, str]
 
@@ -183,6 +185,14 @@ def _inbound(document: Mapping[str, Any]) -> Iterator[Found]:
     for index, text in enumerate(inbound.get("from", ())):
         if "/" in text:
             try:
-                ipaddress.ip_network(text)
+                network = ipaddress.ip_network(text)
             except ValueError as error:
                 yield ("inbound", "from", index), f"{text} is no network: {error}", "such as 203.0.113.0/24"
+                continue
+            if network.prefixlen < _NETWORK_LEAST:
+                allowed = f"networks of the carrier's, /{_NETWORK_LEAST} at the widest"
+                yield (
+                    ("inbound", "from", index),
+                    f"{text} has strangers in it, who would be taken for the carrier",
+                    allowed,
+                )

@@ -18,8 +18,9 @@ import msgspec
 
 from dialer.core.destinations import trunk_ids
 from dialer.core.ids import TrunkId
+from dialer.core.quantile import quantile
 from dialer.core.values import Campaign, Trunk
-from dialer.store import holding
+from dialer.store import holding, recall
 from dialer.store.connect import transaction
 from dialer.store.errors import Conflict, NotInStore
 
@@ -240,8 +241,8 @@ def fared(connection: sqlite3.Connection, trunk: str, since: float, until: float
         answered=answered,
         rerouted=rerouted,
         came_in=came_in,
-        pdd_p50_s=_percentile(delays, 50),
-        pdd_p95_s=_percentile(delays, 95),
+        pdd_p50_s=quantile(delays, 0.50) if delays else None,
+        pdd_p95_s=quantile(delays, 0.95) if delays else None,
         causes=causes,
     )
 
@@ -253,20 +254,13 @@ _SEIZED = (
 _DELAYS = (
     "SELECT min(coalesce(rang_at, answered_at), coalesce(answered_at, rang_at)) - created_at AS delay_s"
     f" FROM attempts INDEXED BY attempts_of_trunk WHERE {_SEIZED} AND direction = 'out'"
-    " AND coalesce(rang_at, answered_at) IS NOT NULL ORDER BY delay_s"
+    " AND coalesce(rang_at, answered_at) IS NOT NULL"
 )
 _CAUSES = (
     "SELECT result, coalesce(cause, 0), coalesce(tech_cause, 0), count(*) AS counted"
     f" FROM attempts INDEXED BY attempts_of_trunk WHERE {_SEIZED} AND direction = 'out' AND state = 'ended'"
     " AND answered_at IS NULL GROUP BY 1, 2, 3 ORDER BY counted DESC, 1, 2, 3"
 )
-
-
-def _percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """The smallest value that so many percent do not exceed (nearest rank)."""
-    if not ordered:
-        return None
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def states(connection: sqlite3.Connection, trunk: str, limit: int = 5) -> list[StateNote]:
@@ -280,11 +274,12 @@ def states(connection: sqlite3.Connection, trunk: str, limit: int = 5) -> list[S
 
 
 def present_states(connection: sqlite3.Connection) -> dict[str, dict[str, StateNote]]:
-    """The last noted state of each trunk, by trunk and server (empty: everywhere)."""
-    rows = connection.execute(
-        "SELECT trunk, server, max(at), state, why FROM trunk_states GROUP BY trunk, server"
-    )
-    found: dict[str, dict[str, StateNote]] = {}
-    for trunk, server, at, state, why in rows:
-        found.setdefault(trunk, {})[server] = StateNote(at=at, server=server, state=state, why=why)
-    return found
+    """The last noted state of each trunk in force, by trunk and server (empty: everywhere)."""
+    trunks = connection.execute("SELECT id FROM trunks WHERE removed_at IS NULL")
+    return {
+        trunk: {
+            server: StateNote(at=at, server=server, state=state, why=why)
+            for server, (_, at, state, why, *_) in recall.present_rows(connection, trunk)
+        }
+        for (trunk,) in trunks.fetchall()
+    }

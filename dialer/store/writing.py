@@ -24,6 +24,7 @@ from dialer.core.commands import (
     SaveKnowledge,
     SaveLead,
     SaveLedger,
+    SaveLeft,
     SavePacing,
     SavePhone,
     SaveTransfer,
@@ -31,7 +32,7 @@ from dialer.core.commands import (
 )
 from dialer.core.events import Event, RecordingMissing, RecordingStored
 from dialer.core.ids import AttemptId
-from dialer.core.values import FOREVER, Agent, Call, CallState, Result
+from dialer.core.values import FOREVER, UNPLACED_RESULTS, Agent, Call, CallState, Result
 from dialer.store import dnc, holding, promises
 from dialer.store.errors import CallForbidden, JournalError, JournalRefused, StoreError
 from dialer.store.guard import Guard
@@ -91,8 +92,10 @@ WHERE id = :lead AND finished IS NOT '{LIST_REMOVED}'
 
 
 _SAVE_TRUNK_STATE = """
-INSERT INTO trunk_states (trunk, server, at, state, why) SELECT :trunk, :server, :at, :state, :why
-WHERE NOT EXISTS (SELECT 1 FROM trunk_states WHERE trunk = :trunk AND at = :at AND server = :server AND state = :state)
+INSERT INTO trunk_states (trunk, server, at, state, why, rests, rest_until, probe)
+SELECT :trunk, :server, :at, :state, :why, :rests, :rest_until, :probe
+WHERE NOT EXISTS (SELECT 1 FROM trunk_states WHERE trunk = :trunk AND at = :at AND server = :server AND state = :state
+AND rests = :rests AND rest_until IS :rest_until AND probe IS :probe)
 """
 
 Notes = Sequence[tuple[float, Event | Command]]
@@ -143,6 +146,8 @@ def write(
                 connection.execute(UPSERT_TRANSFER, transfer_to_row(transfer))
             case SaveTrunkState():
                 connection.execute(_SAVE_TRUNK_STATE, msgspec.structs.asdict(command))
+            case SaveLeft():
+                _save_left(connection, command)
             case _:
                 pass
     for event in events:
@@ -191,6 +196,8 @@ def _save_calls(connection: sqlite3.Connection, commands: Iterable[Command], gua
                 forbidden[call.attempt] = rule
                 continue
         connection.execute(UPSERT_CALL, call_to_row(call))
+        if call.result in UNPLACED_RESULTS:  # while it was live, caps counted it
+            holding.let_number_loose(connection, call.number, "", call.ended_at or call.created_at)
     if forbidden:
         raise CallForbidden(forbidden)
 
@@ -278,6 +285,14 @@ def _save_campaign_state(connection: sqlite3.Connection, save: SaveCampaignState
         "INSERT INTO campaign_states (campaign, state, at) SELECT :campaign, :state, :at WHERE NOT EXISTS"
         " (SELECT 1 FROM campaign_states WHERE campaign = :campaign AND at = :at AND state = :state)",
         {"campaign": save.campaign, "state": save.state, "at": save.at},
+    )
+
+
+def _save_left(connection: sqlite3.Connection, save: SaveLeft) -> None:
+    connection.execute("DELETE FROM left_channels WHERE server = ?", (save.server,))
+    connection.executemany(
+        "INSERT INTO left_channels (server, channel) VALUES (?, ?)",
+        [(save.server, one) for one in save.channels],
     )
 
 

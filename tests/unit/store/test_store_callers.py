@@ -13,7 +13,7 @@ from dialer.core.commands import SaveCall, SaveLead
 from dialer.core.ids import AgentId, AttemptId, CampaignId
 from dialer.core.incoming import Inbound
 from dialer.core.values import Call, CallState, Campaign, Caps, Result
-from dialer.store import board, callers, contacts, dnc, leads, questions, settings
+from dialer.store import board, callers, contacts, dnc, figures, leads, questions, settings
 from dialer.store.calendar import Calendar
 from dialer.store.connect import transaction
 from dialer.store.contacts import NewContact, add_contacts, begin_import
@@ -97,6 +97,33 @@ def test_an_unknown_number_opens_one_card_for_good(db: sqlite3.Connection, campa
     assert row[3] != 0
     assert (count(db, "contacts"), count(db, "leads")) == (4, 4)
     assert not db.execute("SELECT 1 FROM leads WHERE id = ? AND due IS NOT NULL", (first.lead.id,)).fetchone()
+
+
+@pytest.mark.parametrize("number", ["+78091234567", "88091234567", "+447012345678", "+19002345678"])
+def test_a_number_that_is_shown_to_be_called_back_at_our_cost_opens_no_card(
+    db: sqlite3.Connection, campaign: Campaign, number: str
+) -> None:
+    found = find(db, campaign, number)
+    assert found.number == ""
+    assert found.lead.id == find(db, campaign, "anonymous").lead.id
+    assert [
+        tuple(row) for row in db.execute("SELECT number, is_bad FROM phones WHERE id = ?", (found.phone,))
+    ] == [("", 1)]
+
+
+def test_who_has_such_a_number_in_our_lists_is_known_by_it(
+    db: sqlite3.Connection, campaign: Campaign
+) -> None:
+    number = begin_import(db, "people", "file", 1.0)
+    add_contacts(
+        db,
+        "people",
+        number,
+        [NewContact(key="n:x", name="Olga", fields="{}", line=2, phones=[("main", "+78091234567")])],
+        1.0,
+    )
+    assert find(db, campaign, "88091234567").number == "+78091234567"
+    assert find(db, campaign, "+78091234567").number == "+78091234567"
 
 
 def test_an_import_of_that_number_adds_nobody(db: sqlite3.Connection, campaign: Campaign) -> None:
@@ -287,7 +314,7 @@ async def test_a_live_call_in_is_taken_up_with_its_lead_as_it_is(
 
 
 def report(db: sqlite3.Connection) -> dict[str, Any]:
-    (row,) = questions.campaigns(db)
+    (row,) = figures.campaigns(db)
     return row
 
 
@@ -313,8 +340,8 @@ async def test_reports_of_our_calls_are_not_distorted(
     assert {k: v for k, v in after.items() if k not in of_theirs} == {
         k: v for k, v in before.items() if k not in of_theirs
     }
-    assert questions.campaign_results(db, "spring") == []
-    assert questions.campaign_hours(db, "spring") == []
+    assert figures.campaign_results(db, "spring") == []
+    assert figures.campaign_hours(db, "spring") == []
     shown = board.moment(db, AT + 60.0, AT)
     assert shown["last_minute"]["attempts"] == shown["last_minute"]["answered"] == 0
     assert shown["results"] == {"missed": 1}

@@ -25,6 +25,8 @@ from dialer.store.settings import campaign_at, campaign_now
 
 ROOT = Path(__file__).parents[3]
 
+pytestmark = pytest.mark.usefixtures("real_migrations")
+
 
 def test_the_written_form_is_the_form(db: sqlite3.Connection) -> None:
     """To write it anew after a migration: python -m dialer.store.migrations > schemas/journal.sql"""

@@ -12,7 +12,7 @@ from dialer.core.commands import SaveAgent, SaveCall, SaveLead
 from dialer.core.events import RecordingMissing, RecordingStored
 from dialer.core.ids import AgentId, ContactId
 from dialer.core.values import Agent, AgentState, Call, CallState, Campaign, Result
-from dialer.store import contacts, leads, questions
+from dialer.store import contacts, figures, leads, questions
 from dialer.store.calendar import Calendar
 from dialer.store.connect import transaction
 from dialer.store.errors import NotInStore
@@ -86,31 +86,31 @@ def day(
 
 
 def test_campaigns(day: sqlite3.Connection) -> None:
-    (row,) = questions.campaigns(day)
+    (row,) = figures.campaigns(day)
     assert (row["leads"], row["dialed"], row["penetration"]) == (20, 9, 0.45)
     assert (row["attempts"], row["answered"], row["reached"]) == (10, 6, 4)
     assert (row["talked"], row["abandoned"], row["busy"], row["failed"], row["no_answer"]) == (4, 2, 3, 1, 0)
     assert row["abandoned_share"] == 0.3333
     assert (row["talk_s"], row["talk_s_mean"]) == (120.0, 30.0)
-    (row,) = questions.campaigns(day, "spring", since=1e6)
+    (row,) = figures.campaigns(day, "spring", since=1e6)
     assert (row["attempts"], row["abandoned_share"], row["talk_s_mean"]) == (0, None, None)
 
 
 def test_campaign_hours_and_results(day: sqlite3.Connection) -> None:
-    first, second = questions.campaign_hours(day, "spring")
+    first, second = figures.campaign_hours(day, "spring")
     assert (first["hour_at"], first["attempts"], first["talked"], first["abandoned"]) == (3600.0, 6, 4, 2)
     assert (second["hour_at"], second["attempts"], second["abandoned_share"]) == (7200.0, 4, None)
     results = [
-        (row["result"], row["attempts"], row["share"]) for row in questions.campaign_results(day, "spring")
+        (row["result"], row["attempts"], row["share"]) for row in figures.campaign_results(day, "spring")
     ]
     assert results == [("talked", 4, 0.4), ("busy", 3, 0.3), ("abandoned", 2, 0.2), ("failed", 1, 0.1)]
-    assert questions.campaign_operator_results(day, "spring") == [
+    assert figures.campaign_operator_results(day, "spring") == [
         {"operator_result": "order", "attempts": 2, "share": 1.0}
     ]
 
 
 def test_agents(day: sqlite3.Connection) -> None:
-    ann, bob = questions.agents(day, at=10_000.0)
+    ann, bob = figures.agents(day, at=10_000.0)
     assert (ann["rank"], ann["agent"], ann["calls"], ann["talk_s"]) == (1, "ann", 3, 90.0)
     assert (bob["rank"], bob["agent"], bob["calls"], bob["signed_in_s"]) == (2, "bob", 1, 0)
     assert (ann["ready_s"], ann["on_call_s"], ann["wrap_up_s"], ann["paused_s"]) == (400, 300, 100, 600)
@@ -120,9 +120,9 @@ def test_agents(day: sqlite3.Connection) -> None:
 
 
 def test_agents_in_a_part_of_their_day(day: sqlite3.Connection) -> None:
-    ann = questions.agents(day, "ann", at=10_000.0, since=3900.0, until=4100.0)[0]
+    ann = figures.agents(day, "ann", at=10_000.0, since=3900.0, until=4100.0)[0]
     assert (ann["ready_s"], ann["on_call_s"], ann["wrap_up_s"]) == (100, 100, 0)
-    still = questions.agents(day, "ann", at=5e6, since=4e6)[0]
+    still = figures.agents(day, "ann", at=5e6, since=4e6)[0]
     assert still["signed_in_s"] == 0
 
 
@@ -214,10 +214,10 @@ SMALL = ("SCAN camp", "SCAN agents", "SCAN l", "SCAN own", "CO-ROUTINE", "COMPOU
 
 
 def test_every_question_goes_by_an_index(watched: Watched) -> None:
-    questions.campaigns(watched, since=0.0, until=9e9)
-    questions.campaign_hours(watched, "spring", 0.0, 9e9)
-    questions.campaign_results(watched, "spring", 0.0, 9e9)
-    questions.agents(watched, at=1e4)
+    figures.campaigns(watched, since=0.0, until=9e9)
+    figures.campaign_hours(watched, "spring", 0.0, 9e9)
+    figures.campaign_results(watched, "spring", 0.0, 9e9)
+    figures.agents(watched, at=1e4)
     for which in (
         Filter(),
         Filter(campaign="spring"),

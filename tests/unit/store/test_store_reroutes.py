@@ -13,8 +13,8 @@ from dialer.core.commands import SaveCall, SaveLead, SaveTrunkState
 from dialer.core.events import Ticked
 from dialer.core.ids import AttemptId, CampaignId, TrunkId
 from dialer.core.trunk import Trunk
-from dialer.core.values import TRUNK_DOWN, Call, CallState, Campaign, Caps, Centre, Lead, Result
-from dialer.store import dnc, questions, settings, trunks
+from dialer.core.values import TRUNK_ENDINGS, Call, CallState, Campaign, Caps, Centre, Lead, Result
+from dialer.store import dnc, figures, settings, trunks
 from dialer.store.errors import CallForbidden
 from dialer.store.journal import Journal
 from dialer.store.trunks import states
@@ -94,13 +94,14 @@ async def test_it_counts_for_nothing(
     found = (await journal.fetch_leads(two_trunks, 9, 200.0))[0]
     (again,) = [one for one in found if one.id == lead.id]
     assert (again.ordinal, again.phones[0].tried) == (1, ("busy",))
-    (row,) = questions.campaigns(db)
+    (row,) = figures.campaigns(db)
     assert (row["attempts"], row["dialed"], row["busy"], row["rerouted"]) == (1, 1, 1, 0)
-    assert [one["result"] for one in questions.campaign_results(db, "spring")] == ["busy"]
+    assert [one["result"] for one in figures.campaign_results(db, "spring")] == ["busy"]
 
 
+@pytest.mark.parametrize("ending", sorted(TRUNK_ENDINGS))
 async def test_what_was_tried_is_known_after_a_restart(
-    journal: Journal, two_trunks: Campaign, call_for: MakeCall
+    journal: Journal, two_trunks: Campaign, call_for: MakeCall, ending: str
 ) -> None:
     call = call_for(await lead_of(journal, two_trunks))
     first, second = went_on(call, 2, "south")
@@ -110,7 +111,7 @@ async def test_what_was_tried_is_known_after_a_restart(
     loaded = await journal.load()
     (onward,) = loaded.started(at=200.0, version="", new_id=lambda: next(ids)).onward
     assert (onward.attempt, onward.tried, len(onward.more)) == (second.call.attempt, ("north",), 1)
-    third = went_on(second.call, 3, "west", state=CallState.ENDING, ending=TRUNK_DOWN)
+    third = went_on(second.call, 3, "west", state=CallState.ENDING, ending=ending)
     await journal.save([], third)
     (onward,) = (await journal.load()).started(at=200.0, version="", new_id=lambda: next(ids)).onward
     assert (onward.tried, onward.more) == (("north", "south"), ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from dialer.store.fetching import fetch_leads
 from dialer.store.guard import Guard
 from dialer.store.questions import BadQuestion, Filter
 from dialer.store.writing import write
+from tests.examples import examples
 
 DAY_S = 86_400.0
 MACHINES = Filter(result="machine")
@@ -87,9 +89,11 @@ def test_it_is_spread_over_the_days_as_the_calls_are(days: sqlite3.Connection) -
 
 
 def test_every_recording_has_the_same_chance(days: sqlite3.Connection) -> None:
-    times = Counter(attempt for seed in range(1000) for attempt in sampled(days, 10, seed))
+    tries = examples(1000)
+    times = Counter(attempt for seed in range(tries) for attempt in sampled(days, 10, seed))
     assert len(times) == 40
-    assert max(abs(count - 250) for count in times.values()) < 70  # five standard deviations
+    deviation = math.sqrt(tries * 0.25 * 0.75)
+    assert max(abs(count - tries / 4) for count in times.values()) < 5 * deviation
 
 
 def test_more_than_there_are_is_all(days: sqlite3.Connection) -> None:

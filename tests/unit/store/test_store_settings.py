@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dialer.core.ids import AgentId, CampaignId, TrunkId
 from dialer.core.values import AgentCard, Campaign, CampaignState, Result, RetryRule, Trunk
-from dialer.store import leads, schema, settings
+from dialer.store import leads, listings, schema, settings
 from dialer.store.calendar import Calendar
 from dialer.store.errors import Conflict, NotInStore
 from dialer.store.fetching import fetch_leads
@@ -75,9 +75,6 @@ def test_impossible_names(db: sqlite3.Connection, campaign: Campaign, name: str)
 
 
 def test_listings_are_plain_rows(db: sqlite3.Connection) -> None:
-    assert settings.list_rows(db, "campaigns")[0]["leads_unfinished"] == 3
-    assert settings.list_rows(db, "trunks")[0]["channels_max"] == 30
-    assert [row["id"] for row in settings.list_rows(db, "agents")] == ["ann", "bob"]
-    assert settings.list_rows(db, "lists") == [
-        {"id": "people", "title": "", "created_at": 1.0, "contacts": 3}
-    ]
+    assert listings.rows(db, "campaigns")[0]["leads_unfinished"] == 3
+    assert [row["id"] for row in listings.rows(db, "agents")] == ["ann", "bob"]
+    assert listings.rows(db, "lists") == [{"id": "people", "title": "", "created_at": 1.0, "contacts": 3}]
