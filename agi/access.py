@@ -176,10 +176,10 @@ def _tries(folder: Path, at: float) -> Iterator[list[dict[str, Any]]]:
         except (TypeError, KeyError) as error:
             raise ValueError(f"tries.json is damaged: {error}") from error
         yield tries
-        file.seek(0)
-        file.truncate()
-        json.dump(tries, file)
-        file.flush()
+        # In one piece, blanks over what was longer: whenever this process ends (the power, too), what is counted stands.
+        content = json.dumps(tries).encode()
+        os.pwrite(handle, content.ljust(len(text.encode())), 0)
+        os.ftruncate(handle, len(content))
 
 
 def main(args: Sequence[str]) -> int:

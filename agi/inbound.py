@@ -2,12 +2,12 @@
 
 The dialplan says why nobody takes the call and what may be chosen, and runs this when a key is pressed, engine or no engine::
 
-    python -P -m agi.inbound im-sorry&goodbye IVR_FOLDER CHOICES_FOLDER CAMPAIGN ATTEMPT KEY DID CALLER TRUNK
+    python -P -m agi.inbound im-sorry&goodbye IVR_FOLDER CHOICES_FOLDER CAMPAIGN ATTEMPT KEY DID CALLER TRUNK SYSTEM
 
 As with the last word (:mod:`agi.last_word`), whose way of speaking and of writing choices down is ours, too. KEY is a key, or nothing, or,
-when the call is over, a word for what became of it:
+when the call is over, a word for what became of it. SYSTEM is Asterisk's ``systemname``, by which of several servers tells which one it is:
 
-1. Before all else the call is a note: an engine that never heard of it learns our number, the caller's and the trunk from it. So a missed call is not
+1. Before all else the call is a note: an engine that never heard of it learns our number, the caller's, the trunk and the server from it. So a missed call is not
    lost, whatever fails afterwards. An engine that knows the call clears the note away.
 2. ``callback`` is ``later`` with the present instant: as soon as an operator is free and the person may be called.
    ``later`` lets them choose a time.
@@ -33,8 +33,11 @@ DID = re.compile(r"[+0-9A-Za-z_.-]{1,64}\Z", re.ASCII)
 TRUNK = re.compile(r"[a-z0-9_-]{1,32}\Z", re.ASCII)
 
 
+SYSTEM = re.compile(r"server-(?P<server>[a-z0-9_-]{1,32})\Z", re.ASCII)
+
+
 class Inbound(LastWord):
-    """One call. *origin*: its numbers and its trunk, as they stand in each note of it. *at*: when the key was pressed."""
+    """One call. *origin*: its numbers, its trunk and its server, as they stand in each note of it. *at*: when the key was pressed."""
 
     def __init__(self, *args: Any, origin: Mapping[str, str], at: float, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -87,17 +90,19 @@ def note(
     return True
 
 
-def origin_of(campaign: str, did: str, caller: str, trunk: str) -> dict[str, str]:
+def origin_of(campaign: str, did: str, caller: str, trunk: str, system: str = "") -> dict[str, str]:
     """What a note says of where the call came from. What has not its form is left out."""
     forms = {"did": (did, DID), "caller": (caller, NUMBER), "trunk": (trunk, TRUNK)}
     found = {name: text for name, (text, form) in forms.items() if form.match(text)}
+    if named := SYSTEM.match(system):
+        found["server"] = named["server"]
     return {"campaign": campaign, **found}
 
 
 def main(args: Sequence[str]) -> int:
     """Exit status 0: done, or the person hung up first; 1: something could not be said or written."""
-    recorded, ivr, box, campaign, attempt, key, did, caller, trunk = [*args, *[""] * 9][:9]
-    origin = origin_of(campaign, did, caller, trunk)
+    recorded, ivr, box, campaign, attempt, key, did, caller, trunk, system = [*args, *[""] * 10][:10]
+    origin = origin_of(campaign, did, caller, trunk, system)
     left = key if key in LEFT else "missed"
     is_noted = note(box, attempt, None if left == "missed" else left, origin)
     if key in LEFT:

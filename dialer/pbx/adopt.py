@@ -13,11 +13,11 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from dialer.core.events import LiveChannel, PhoneChanged, PhoneUsed, TrunkChanged
-from dialer.core.ids import BridgeId, ChannelId
+from dialer.core.ids import BridgeId, ChannelId, TrunkId
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxGarbled
 from dialer.pbx.frames import Bridge, Endpoint
-from dialer.pbx.trial import TEST_CHANNEL
+from dialer.pbx.trunks import trunk_of
 from dialer.pbx.wire import endpoint_event, phone_use
 
 T = TypeVar("T")
@@ -38,19 +38,18 @@ class _Dialplan(msgspec.Struct):
 
 class _Channel(msgspec.Struct):
     id: str
+    name: str = ""
     state: str = ""
     channelvars: dict[str, str] = {}
     dialplan: _Dialplan = msgspec.field(default_factory=_Dialplan)
 
 
 async def list_live(ari: AriClient) -> tuple[LiveChannel, ...]:
-    """All channels in Asterisk, ours or not, by id; but for test calls (:mod:`dialer.pbx.trial`), which are no business of the
-    engine's. Raises :class:`~dialer.pbx.errors.PbxError`."""
+    """All channels in Asterisk, ours or not, by id. Raises :class:`~dialer.pbx.errors.PbxError`."""
     before = ari.aliases.known
     channels, bridges = await asyncio.gather(
         _list(ari, "/channels", list[_Channel]), _list(ari, "/bridges", list[Bridge])
     )
-    channels = [one for one in channels if not one.id.startswith(TEST_CHANNEL)]
     place = {channel: BridgeId(bridge.id) for bridge in bridges for channel in bridge.channels}
     ours = {channel.id: ari.aliases.ours(channel.id, channel.channelvars) for channel in channels}
     ari.aliases.listed(before, ours.values())
@@ -63,6 +62,7 @@ async def list_live(ari: AriClient) -> tuple[LiveChannel, ...]:
             bridge=place.get(channel.id),
             place=PLACES.get(channel.dialplan.context, ""),
             arrived=_arrived(channel.dialplan, ari.app),
+            trunk=_trunk(channel.name),
         )
         for channel in sorted(channels, key=lambda channel: ours[channel.id])
     )
@@ -73,6 +73,13 @@ async def list_endpoints(ari: AriClient, at: float) -> tuple[TrunkChanged | Phon
     endpoints = await _list(ari, "/endpoints/PJSIP", list[Endpoint])
     found = (read(endpoint, at) for endpoint in endpoints for read in (endpoint_event, phone_use))
     return tuple(event for event in found if event is not None)
+
+
+def _trunk(name: str) -> TrunkId | None:
+    """Whose a channel is, by its name (``PJSIP/ENDPOINT-0000001f``); None: no trunk's."""
+    technology, _, rest = name.partition("/")
+    endpoint, dash, _ = rest.rpartition("-")
+    return trunk_of(endpoint) if technology == "PJSIP" and dash else None
 
 
 def _is_in_app(dialplan: _Dialplan, app: str) -> bool:

@@ -53,7 +53,7 @@ class Aliases:
     def read(self, frame: F) -> F:
         """*frame* as the core knows its channels."""
         changes: dict[str, Channel] = {}
-        for name in ("channel", "peer"):
+        for name in ("channel", "peer", "caller"):
             channel = getattr(frame, name, None)
             if (
                 isinstance(channel, Channel)

@@ -5,9 +5,8 @@
 2. A request is sent once. Who sends it knows whether it may be repeated, and says so with
    ``repeatable=True``: then a kept-alive connection that Asterisk dropped in the same instant costs
    one more try, and nothing else does.
-3. The socket is read at all times, also while we are busy connecting: Asterisk disconnects a reader
-   that stalls. Frames that arrive before ``on_connected`` has returned are handed over after it, in
-   their order.
+3. The socket is read at all times, also while we are busy connecting (:mod:`dialer.pbx.eventline`). Frames that arrive before
+   ``on_connected`` has returned are handed over after it, in their order.
 4. However the socket ends (cut, closed cleanly, stalled), we connect again, after a growing and
    jittered pause. A socket that is open but deaf is noticed by the heartbeat; an application that
    lost its subscriptions gets them again by the regular check.
@@ -22,7 +21,6 @@ import errno
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
@@ -33,8 +31,9 @@ import msgspec
 from yarl import URL
 
 from dialer.pbx.aliases import Aliases
-from dialer.pbx.errors import PbxError, PbxGarbled, PbxTimeout, PbxUnreachable, refused
-from dialer.pbx.frames import WANTED, AnyFrame, ApplicationReplaced, FrameReader
+from dialer.pbx.errors import PbxError, PbxGarbled, PbxTimeout, PbxUnreachable, reason_of, refused
+from dialer.pbx.eventline import Backoff, EventLine, OnFrame, unless
+from dialer.pbx.frames import WANTED, FrameReader
 
 log = logging.getLogger(__name__)
 
@@ -44,28 +43,9 @@ FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
 SOURCES: Final = ("endpoint:PJSIP",)
 """What the application is subscribed to: all channels of all PJSIP endpoints, from their creation on."""
 
-OnFrame = Callable[[AnyFrame], None]
 OnChange = Callable[[], Awaitable[None]]
 Meter = Callable[[str, str, float, PbxError | None], None]
 """Method, path, seconds, and why there was no good answer; for a watcher."""
-
-
-class Backoff(msgspec.Struct, frozen=True, kw_only=True):
-    """Pauses between attempts to connect: *first_s*, then *factor* times longer each, *max_s* at most.
-
-    A connection that lived *steady_s* begins the series anew; so two engines that take the
-    application away from each other do it ever more slowly.
-    """
-
-    first_s: float = 0.2
-    factor: float = 2.0
-    max_s: float = 5.0
-    steady_s: float = 10.0
-
-    def pause_s(self, failures: int, jitter: float) -> float:
-        """The pause after *failures* in a row (1 or more); *jitter* in 0..1 takes up to half of it off."""
-        full = min(self.max_s, self.first_s * self.factor ** min(failures - 1, 32))
-        return full * (1.0 - 0.5 * jitter)
 
 
 class AriClient:
@@ -187,7 +167,7 @@ class AriClient:
         except TimeoutError:
             error = PbxTimeout("GET /metrics: no answer from Asterisk", was_sent=True)
         except (aiohttp.ClientError, OSError) as failure:
-            error = PbxUnreachable(f"GET /metrics: {_why(failure)}", was_sent=True)
+            error = PbxUnreachable(f"GET /metrics: {reason_of(failure)}", was_sent=True)
         raise error
 
     async def _request_once(self, method: str, path: str, params: dict[str, str] | None, json: Any) -> Any:
@@ -227,9 +207,11 @@ class AriClient:
         except TimeoutError:
             error = PbxTimeout(f"{what}: no answer from Asterisk in {self._timeout_s:g} s", was_sent=True)
         except aiohttp.ClientConnectorError as failure:
-            error = PbxUnreachable(f"{what}: cannot connect to Asterisk ({_why(failure)})", was_sent=False)
+            error = PbxUnreachable(
+                f"{what}: cannot connect to Asterisk ({reason_of(failure)})", was_sent=False
+            )
         except (aiohttp.ClientError, OSError) as failure:
-            error = PbxUnreachable(f"{what}: the connection broke ({_why(failure)})", was_sent=True)
+            error = PbxUnreachable(f"{what}: the connection broke ({reason_of(failure)})", was_sent=True)
         else:
             return _answer(what, status, content)
         raise error
@@ -272,14 +254,14 @@ class AriClient:
         except PbxError as failure:
             return str(failure)
         self.connects += 1
-        line = _Line(socket, self.frames, lambda frame: on_frame(self.aliases.read(frame)))
+        line = EventLine(socket, self.frames, lambda frame: on_frame(self.aliases.read(frame)))
         reading = asyncio.create_task(line.read())
         was_told = False
         try:
             try:
-                await _unless(reading, self._subscribe())
+                await unless(reading, self._subscribe())
                 was_told = True
-                await _unless(reading, on_connected())
+                await unless(reading, on_connected())
             except PbxError as failure:
                 return str(failure)
             if reading.done():
@@ -326,7 +308,7 @@ class AriClient:
         except TimeoutError:
             error = PbxTimeout(f"no event socket in {self._timeout_s:g} s", was_sent=False)
         except (aiohttp.ClientError, OSError) as failure:
-            error = PbxUnreachable(f"cannot open the event socket ({_why(failure)})", was_sent=False)
+            error = PbxUnreachable(f"cannot open the event socket ({reason_of(failure)})", was_sent=False)
             is_refused = isinstance(failure, OSError) and failure.errno == errno.ECONNREFUSED
         if not is_refused:
             self.refusing_since = None
@@ -348,63 +330,9 @@ class AriClient:
             if done:
                 return reading.result()
             try:
-                await _unless(reading, self._subscribe())
+                await unless(reading, self._subscribe())
             except PbxError as failure:
                 return f"the application cannot be subscribed again: {failure}"
-
-
-class _Line:
-    """The reading side of one socket: keeps frames until it is opened, then hands them over."""
-
-    def __init__(
-        self, socket: aiohttp.ClientWebSocketResponse[bool], reader: FrameReader, on_frame: OnFrame
-    ) -> None:
-        self._socket = socket
-        self._reader = reader
-        self._on_frame = on_frame
-        self._waiting: deque[AnyFrame] | None = deque()
-
-    def open(self) -> None:
-        """Hand over what waits, and from now on everything at once."""
-        waiting, self._waiting = self._waiting, None
-        for frame in waiting or ():
-            self._on_frame(frame)
-
-    async def read(self) -> str:
-        """Read until the socket ends; returns why it did."""
-        socket = self._socket
-        while True:
-            message = await socket.receive()
-            if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-                frame = self._reader.read(message.data)
-                if frame is None:
-                    continue
-                if isinstance(frame, ApplicationReplaced):
-                    # Asterisk leaves this socket open, but nothing will ever come through it again.
-                    log.error("Another engine took our application.", extra={"action": "pbx_replaced"})
-                    return "another engine connected under the same application name"
-                if self._waiting is None:
-                    self._on_frame(frame)
-                else:
-                    self._waiting.append(frame)
-                continue
-            if message.type is aiohttp.WSMsgType.ERROR:
-                return f"the event socket failed ({_why(message.data)})"
-            return f"the event socket was closed (code {socket.close_code})"
-
-
-async def _unless(reading: asyncio.Task[str], work: Awaitable[None]) -> None:
-    """Await *work*, but give it up with PbxUnreachable when the socket ends first."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait([reading, task], return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise PbxUnreachable(reading.result(), was_sent=True)
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-    await task
 
 
 def _answer(what: str, status: int, content: bytes) -> Any:
@@ -422,10 +350,3 @@ def _answer(what: str, status: int, content: bytes) -> Any:
     if isinstance(body, dict):
         message = str(body.get("message") or body.get("error") or "")
     raise refused(status, message or "no reason given")
-
-
-def _why(failure: object) -> str:
-    """The kind and, for errors of the operating system, the reason: nothing that could hold a header."""
-    if isinstance(failure, OSError) and failure.strerror:
-        return failure.strerror
-    return type(failure).__name__

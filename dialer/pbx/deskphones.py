@@ -36,6 +36,8 @@ AUTO_ANSWER: Final[Mapping[Model, Mapping[str, str]]] = {
 """Headers of the INVITE, by model."""
 
 FILE: Final = "pjsip_phones.conf"
+PHONE_CODECS: Final = ("alaw", "ulaw")
+"""Of phones that name none of their own."""
 PHONE_OPTIONS_INTERVAL_S: Final = 20
 """Registered phones are asked so often whether they are there. Who does not answer in 3 s (``qualify_timeout`` in
 ``phone.conf``, which leaves time for two repetitions) is lost: an unplugged phone is noticed within 23 s."""
@@ -58,6 +60,9 @@ class PhoneLine(msgspec.Struct, frozen=True, kw_only=True):
     transport: str = ""
     codecs: tuple[str, ...] = ()
     allowed_from: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"PhoneLine({self.extension})"
 
 
 def phone_lines(
@@ -90,19 +95,15 @@ def render_phones(
     lines: Iterable[PhoneLine],
     *,
     fragments: Path,
-    codecs: tuple[str, ...],
-    options_interval_s: int,
     media: str,
     has_tls: bool,
     may_refer: bool,
 ) -> str:
-    """What ``pjsip_phones.conf`` holds. *fragments*: the folder of the templates; *codecs*: of phones that name none of their own;
-    *media*: lines for each endpoint; *has_tls*: there is a certificate; *may_refer*: see :func:`phone_values`.
+    """What ``pjsip_phones.conf`` holds. *fragments*: the folder of the templates; *media*: lines for each endpoint; *has_tls*: there is a
+    certificate; *may_refer*: see :func:`phone_values`.
 
     :raises BadSetting: a value cannot be written; two phones have one extension.
     """
-    checks.codecs("phone_codecs", codecs)
-    interval = checks.interval("phone_options_interval_s", options_interval_s)
     transports = (*TRANSPORTS, "tls") if has_tls else TRANSPORTS
     fragment = (fragments / "phone.conf").read_text(encoding="utf-8")
     texts = ["; Rendered by Obzvon from the desk phones.\n"]
@@ -111,29 +112,14 @@ def render_phones(
         if line.extension in seen:
             raise BadSetting(f"phone {line.extension}: given twice")
         seen.add(line.extension)
-        texts.append(_phone(fragment, line, codecs, interval, media, transports, may_refer))
+        texts.append(_phone(fragment, line, media, transports, may_refer))
     return "".join(texts)
 
 
 @lru_cache(maxsize=8192)
-def _phone(
-    fragment: str,
-    phone: PhoneLine,
-    codecs: tuple[str, ...],
-    interval: str,
-    media: str,
-    transports: tuple[str, ...],
-    may_refer: bool,
-) -> str:
+def _phone(fragment: str, phone: PhoneLine, media: str, transports: tuple[str, ...], may_refer: bool) -> str:
     """A phone's part; of thousands of them few change between two reloads."""
-    values = phone_values(
-        phone,
-        codecs=codecs,
-        options_interval_s=interval,
-        media=media,
-        transports=transports,
-        may_refer=may_refer,
-    )
+    values = phone_values(phone, media=media, transports=transports, may_refer=may_refer)
     return Template(fragment).substitute(values)
 
 
@@ -152,14 +138,12 @@ def may_refer(modules: Path | None) -> bool:
 def phone_values(
     line: PhoneLine,
     *,
-    codecs: tuple[str, ...],
-    options_interval_s: str,
     media: str,
     transports: Iterable[str],
     may_refer: bool = False,
 ) -> dict[str, str]:
-    """What fills ``fragments/phone.conf``. *codecs*: of all phones; *transports*: that Asterisk has (``udp`` ...);
-    *may_refer*: whether it tells us of a REFER (else it is refused).
+    """What fills ``fragments/phone.conf``. *transports*: that Asterisk has (``udp`` ...); *may_refer*: whether it tells us of a REFER
+    (else it is refused).
 
     :raises BadSetting: a value cannot be written, or there is no such transport.
     """
@@ -171,8 +155,8 @@ def phone_values(
     return {
         "extension": checks.matching(name, line.extension, checks.EXTENSION),
         "secret": checks.conf_value(f"{name}: secret", checks.present(f"{name}: secret", line.secret)),
-        "codecs": checks.codecs(f"{name}: codecs", line.codecs or codecs),
-        "options_interval_s": options_interval_s,
+        "codecs": checks.codecs(f"{name}: codecs", line.codecs or PHONE_CODECS),
+        "options_interval_s": str(PHONE_OPTIONS_INTERVAL_S),
         "transfer": _TRANSFERS_TOLD if may_refer else "allow_transfer = no",
         "media": media + _transport(line.transport) + _access(name, line.allowed_from),
     }

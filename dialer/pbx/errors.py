@@ -95,3 +95,10 @@ def refused(status: int, message: str) -> PbxRefused:
     """The error for an HTTP *status*."""
     kind = _BY_STATUS.get(status) or (ServerFault if status >= 500 else PbxRefused)
     return kind(status, message)
+
+
+def reason_of(failure: object) -> str:
+    """The kind and, for errors of the operating system, the reason: nothing that could hold a header."""
+    if isinstance(failure, OSError) and failure.strerror:
+        return failure.strerror
+    return type(failure).__name__

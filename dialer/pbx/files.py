@@ -14,12 +14,15 @@ def read_file(path: Path) -> str | None:
         return None
 
 
-def write_file(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Replace *path* by *text*, with *mode* from the first byte on. Raises OSError."""
+def write_file(path: Path, text: str, *, mode: int = 0o600, owner: os.stat_result | None = None) -> None:
+    """Replace *path* by *text*, with *mode* from the first byte on. *owner*: whose it is to be, if we are root: given to the open file,
+    never to a name, behind which there may be another file by then. Raises OSError."""
     scratch = path.with_name(f".{path.name}.new")
     scratch.unlink(missing_ok=True)
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+        if owner is not None and os.geteuid() == 0:
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         os.fchmod(file.fileno(), mode)
         file.write(text)
     scratch.replace(path)

@@ -37,7 +37,10 @@ BEGIN: Final = "; >>> obzvon: made by `dialer asterisk install`, taken out by `-
 END: Final = "; <<< obzvon"
 BACKUP: Final = ".before-obzvon"
 
-_BLOCK = re.compile(rf"(?:\n)?^{re.escape(BEGIN)}\n.*?^{re.escape(END)}\n", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    rf'(?:\n)?^{re.escape(BEGIN)}\n(?:[; \t]*#include "{FOLDER}/.*\n)*^{re.escape(END)}\n', re.MULTILINE
+)
+_MARK_LINE = re.compile(rf"^(?:{re.escape(BEGIN)}|{re.escape(END)})", re.MULTILINE)
 _TRANSPORT = re.compile(r"^(\[|transport = )transport-", re.MULTILINE)
 _GLOBAL = re.compile(r"^(OBZVON_\w+) = (.*)$", re.MULTILINE)
 _TONE = re.compile(r"^(obzvon-[\w-]+) = (.*)$", re.MULTILINE)
@@ -145,7 +148,7 @@ def _sections(text: str) -> list[tuple[str, str]]:
 def plan(into: Path, files: Mapping[str, str]) -> Plan:
     """What must change in the folder *into* so that *files* (:func:`include_files`) are in force there.
 
-    :raises BadSetting: it is no folder of Asterisk's, a file of ours is somebody else's, or names meet.
+    :raises BadSetting: it is no folder of Asterisk's, a link leads out of it, a file of ours is somebody else's, or names meet.
     """
     _check(into, files)
     changes = []
@@ -160,7 +163,7 @@ def plan(into: Path, files: Mapping[str, str]) -> Plan:
     for name in TARGETS:
         target = target_of(into, name)
         before = read_file(target) or ""
-        after = with_block(before, f'#include "{FOLDER}/{name}"')
+        after = with_block(before, f'#include "{FOLDER}/{name}"', target)
         if after != before:
             changes.append(Change(path=target, before=before, after=after))
     return Plan(changes=tuple(changes), reloads=_reloads(into, changes), cautions=tuple(_cautions(into)))
@@ -169,12 +172,13 @@ def plan(into: Path, files: Mapping[str, str]) -> Plan:
 def removal(into: Path) -> Plan:
     """What must change so that nothing of ours is left in *into*.
 
-    :raises BadSetting: a file in our folder is not ours.
+    :raises BadSetting: a link leads out of the folder.
     """
+    _check_links(into)
     changes = []
     for path in sorted(into.glob("*.conf")):
         before = read_file(path) or ""
-        after = without_block(before)
+        after = without_block(before, path)
         if after != before:
             changes.append(Change(path=path, before=before, after=after))
     changes += [Change(path=path, before=read_file(path), after=None) for path in _stale(into / FOLDER, {})]
@@ -198,16 +202,14 @@ def carry_out(into: Path, plan: Plan) -> None:
             if not folder.exists():
                 folder.mkdir(mode=0o700)
                 _give(folder, owner)
-        write_file(change.path, change.after or "", mode=0o600)
-        _give(change.path, owner)
+        write_file(change.path, change.after or "", mode=0o600, owner=owner)
     for change in theirs:
         path = change.path.resolve()
         before = path.stat() if path.exists() else owner
         if change.before and not (backup := path.with_name(path.name + BACKUP)).exists():
-            write_file(backup, change.before, mode=before.st_mode & 0o777)
-            _give(backup, before)
-        write_file(path, change.after or "", mode=before.st_mode & 0o777 if path.exists() else 0o640)
-        _give(path, before)
+            write_file(backup, change.before, mode=before.st_mode & 0o777, owner=before)
+        mode = before.st_mode & 0o777 if path.exists() else 0o640
+        write_file(path, change.after or "", mode=mode, owner=before)
     for change in gone:
         change.path.unlink(missing_ok=True)
     for folder in (into / FOLDER / "dialplan", into / FOLDER):
@@ -233,24 +235,35 @@ def target_of(into: Path, name: str) -> Path:
     return into / plain
 
 
-def with_block(text: str, line: str) -> str:
-    """*text* of theirs with our block at its end; unchanged where it is there."""
+def with_block(text: str, line: str, path: Path) -> str:
+    """*text* of theirs, which is *path*'s, with our block at its end; unchanged where it is there. Raises as :func:`without_block`."""
     block = f"{BEGIN}\n{line}\n{END}\n"
     if block in text:
         return text
-    text = without_block(text)
+    text = without_block(text, path)
     return f"{text}{'' if text.endswith(chr(10)) or not text else chr(10)}\n{block}"
 
 
-def without_block(text: str) -> str:
-    """*text* as it was before our block came."""
-    return _BLOCK.sub("", text)
+def without_block(text: str, path: Path) -> str:
+    """*text*, which is *path*'s, as it was before our block came.
+
+    :raises BadSetting: by hand something else was put into our block, or one of its two lines was taken out.
+    """
+    rest = _BLOCK.sub("", text)
+    if (mark := _MARK_LINE.search(rest)) is not None:
+        line = text.count("\n", 0, text.index(mark[0])) + 1
+        raise BadSetting(
+            f"{path}, line {line}: the block of Obzvon that begins or ends here is not as it was made, and may hold lines that are not ours;"
+            f" take {BEGIN!r}, {END!r} and the #include between them out by hand, and try again"
+        )
+    return rest
 
 
 # -- looking --------------------------------------------------------------------------------
 
 
 def _check(into: Path, files: Mapping[str, str]) -> None:
+    _check_links(into)
     if not (into / "pjsip.conf").is_file() or not (into / "extensions.conf").is_file():
         raise BadSetting(
             f"{into}: is no folder of an Asterisk's configuration: it lacks pjsip.conf or extensions.conf"
@@ -264,7 +277,7 @@ def _check(into: Path, files: Mapping[str, str]) -> None:
             if name != "general"
         }
         for path in sorted(into.glob(pattern)):
-            both = ours & {name for name, _ in _SECTION.findall(without_block(read_file(path) or ""))}
+            both = ours & {name for name, _ in _SECTION.findall(without_block(read_file(path) or "", path))}
             if both:
                 raise BadSetting(
                     f"{path}: has a section of the same name as ours: {', '.join(sorted(both))}. Give the phone or trunk"
@@ -289,6 +302,7 @@ def _cautions(into: Path) -> Iterator[str]:
             "app_mixmonitor",
             "res_agi",
             "app_amd",
+            "func_hangupcause",
             "res_http_websocket",
         }
     )
@@ -321,6 +335,22 @@ def _reloads(into: Path, changes: list[Change]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _give(path: Path, owner: os.stat_result) -> None:
+def _give(folder: Path, owner: os.stat_result) -> None:
     if os.geteuid() == 0:
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(folder, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _check_links(into: Path) -> None:
+    """Root, who installs into a folder of another user's, is not led out of it: by a link that user would have files written, or
+    given to them, that are none of theirs. A link to a file of their own is followed."""
+    for folder in (into / FOLDER, into / FOLDER / "dialplan"):
+        if folder.is_symlink():
+            raise BadSetting(f"{folder}: is a link; ours is a folder of its own")
+    owner = into.stat().st_uid
+    if owner in (0, os.geteuid()):
+        return
+    for path in sorted(into.glob("*.conf")):
+        if path.is_symlink() and path.exists() and path.stat().st_uid != owner:
+            raise BadSetting(
+                f"{path}: is a link to a file of another user's ({path.resolve()}); put the file itself here"
+            )

@@ -75,10 +75,16 @@ class StasisEnd(Frame, frozen=True):
 
 
 class Dial(Frame, frozen=True):
-    """The progress of an outgoing call. *dialstatus*: '', RINGING, PROGRESS, ANSWER, BUSY, ..."""
+    """The progress of an outgoing call. *dialstatus*: '', RINGING, PROGRESS, ANSWER, BUSY, ...
+
+    *forwarded*: who was called answered by sending us elsewhere (SIP 3xx), and Asterisk calls there already: that channel.
+    """
 
     peer: Channel
+    caller: Channel | None = None
+    """For which the dialplan calls, if it does."""
     dialstatus: str = ""
+    forwarded: Channel | None = None
 
 
 class ChannelDestroyed(Frame, frozen=True):

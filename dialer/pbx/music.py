@@ -10,6 +10,7 @@ import math
 import sys
 import wave
 from array import array
+from functools import cache
 from pathlib import Path
 
 RATE_HZ = 8000
@@ -23,8 +24,9 @@ _STEP = 16  # samples between two values of the envelope
 _PERIOD = RATE_HZ // 50
 
 
+@cache
 def bells() -> array[int]:
-    """Some thirteen seconds of music, signed 16 bit, that may be repeated without a break."""
+    """Some thirteen seconds of music, signed 16 bit, that may be repeated without a break. Nobody changes what is given."""
     apart = int(NOTE_S * RATE_HZ)
     length = apart * len(NOTES_HZ)
     samples = array("h", bytes(2 * length))
@@ -40,7 +42,7 @@ def bells() -> array[int]:
 
 def write_music(path: Path) -> None:
     """Write :func:`bells` as a ``.wav`` that Asterisk plays. Raises OSError."""
-    samples = bells()
+    samples = bells()[:]
     if sys.byteorder == "big":
         samples.byteswap()
     scratch = path.with_suffix(".new")

@@ -99,7 +99,12 @@ def lines(
         for way, one in owners.items()
         if one is not None
     }
-    ways = {way for number in access for way in spellings(number)}
+    cautions += [
+        f"Access number {number!r} has no digits, by which the dialplan knows a number"
+        for number in access
+        if not _NOT_DIGITS.sub("", number)
+    ]
+    ways = {way for number in access for way in spellings(number) if way}
     cautions += [
         f"Calls to {written[way][1]} are operators' (access), and not campaign {written[way][0].id}'s"
         for way in sorted(ways & written.keys())

@@ -1,7 +1,7 @@
 """What people are told by the dialplan and its scripts: made into sound before it is needed, and laid out where they find it.
 
 ``<home>/prompts/NAME.wav`` are recorded files; ``prompts/ru/PHRASE.wav`` (``en``, ``zh``) stand in for our own phrases
-(:mod:`dialer.pbx.phrases`). ``prompts/cache`` is made here: each sound under the hash of what it says, so a text is spoken once, whoever says it.
+(:mod:`dialer.pbx.phrases`). ``prompts/cache`` is made of both (:mod:`dialer.pbx.soundcache`).
 
 For each campaign: ``run/ivr/CAMPAIGN.json``, all that the scripts must know (:class:`Desk`), and what the dialplan plays by itself, as links
 into the cache: ``run/ivr/CAMPAIGN/who.wav`` (who calls), ``menu.wav`` (what may be chosen), ``still.wav`` and ``alone.wav`` (the same for who waited in
@@ -21,14 +21,7 @@ All of it touches the disk and runs programs: off the event loop's thread.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-import os
 import re
-import sys
-import wave
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,25 +30,16 @@ import msgspec
 
 from dialer.core.conduct import Choice, Language, Prompt
 from dialer.core.ids import CampaignId
-from dialer.core.paths import PATH_ALLOWED, bad_in_path
 from dialer.core.values import CallingHours, Campaign
-from dialer.pbx.phrases import VOICES, inbound_phrases, phrases, waiting
+from dialer.pbx.phrases import inbound_phrases, phrases, waiting
 from dialer.pbx.render import IVR_FOLDER
-from dialer.pbx.speech import RATE_HZ, NoVoice, SpeechError, speak
+from dialer.pbx.soundcache import BadSound, SoundCache, write_whole
 
 PROMPTS_FOLDER = "prompts"
-CACHE_FOLDER = "cache"
-RECORDED_S_MAX = 300.0
-"""A recorded file is no longer."""
-PAUSE_S = 0.25
-"""Between two sentences of a menu."""
-_VOICE_VERSION = 1
-"""Another one makes all sounds anew."""
 RECALL: Mapping[str, str] = {"1": "callback", "2": "later"}
 """What who called us, and met nobody, is offered by which key."""
 SAID = ("who", "message", "machine", "greeting", "closed")
 """What campaigns may say in their own words."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.wav\Z")
 _CAMPAIGN = re.compile(r"[a-z0-9_-]{1,32}\Z")
 
 
@@ -79,23 +63,19 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     has_who: bool = False
 
 
-class BadSound(Exception):
-    """A recorded file cannot be used; the message names it and says what is allowed."""
-
-
 class Prompts:
     """The sounds of the home folder *home*. *shared*: the folder that engine and scripts share."""
 
     def __init__(self, home: Path, shared: Path) -> None:
         self.folder = home.absolute() / PROMPTS_FOLDER
-        self.cache = self.folder / CACHE_FOLDER
         self.ivr = shared.absolute() / IVR_FOLDER
-        self._is_mute = False
-        """espeak-ng is missing, or hung: it is not tried again before the next :meth:`make`."""
-        self.is_over = False
-        """Set by who stops: nothing more is spoken."""
+        self._sounds = SoundCache(self.folder)
         self._waiting: dict[Language, dict[str, str]] = {}
         self._languages: dict[CampaignId, Language] = {}
+
+    def stop(self) -> None:
+        """Nothing more is spoken."""
+        self._sounds.is_over = True
 
     def waiting(self, campaign: CampaignId) -> Mapping[str, str]:
         """What people who wait for the campaign are told: paths without an ending, by the names of
@@ -108,9 +88,8 @@ class Prompts:
 
         Cautions: sentences about what could not be made. Raises OSError: the folders cannot be written.
         """
-        self._is_mute = False
-        for folder in (self.folder, self.cache, self.ivr):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sounds.open()
+        self.ivr.mkdir(mode=0o700, parents=True, exist_ok=True)
         cautions: list[str] = []
         made = set()
         for campaign in campaigns:
@@ -141,7 +120,7 @@ class Prompts:
         for _, prompt in _prompts(campaign):
             if prompt.sound:
                 try:
-                    self._read(prompt.sound)
+                    self._sounds.read(prompt.sound)
                 except BadSound as error:
                     cautions.append(str(error))
         return cautions
@@ -221,18 +200,18 @@ class Prompts:
             links["callback"] = self._joined(desk, [], desk.recall)
         for name, sound in links.items():
             _link(folder / f"{name}.wav", None if sound is None else Path(f"{sound}.wav"))
-        _write(self.ivr / f"{campaign.id}.json", msgspec.json.encode(desk))
+        write_whole(self.ivr / f"{campaign.id}.json", msgspec.json.encode(desk))
 
     def _prompt(
         self, campaign: Campaign, name: str, prompt: Prompt, language: Language, cautions: list[str]
     ) -> str | None:
         if prompt.sound:
             try:
-                return self._recorded(prompt.sound)
+                return self._sounds.recorded(prompt.sound)
             except BadSound as error:
                 cautions.append(f"Campaign {campaign.id}: {error}")
         if prompt.text:
-            return self._spoken(prompt.text, language, f"campaign {campaign.id}, {name}", cautions)
+            return self._sounds.spoken(prompt.text, language, f"campaign {campaign.id}, {name}", cautions)
         return None
 
     def _phrase(
@@ -241,13 +220,12 @@ class Prompts:
         own = f"{language}/{name}.wav"
         if (self.folder / own).exists():
             try:
-                return self._recorded(own)
+                return self._sounds.recorded(own)
             except BadSound as error:
                 cautions.append(str(error))
         if only_cached:
-            path = self._cached(_key(text, language))
-            return str(path.with_suffix("")) if path.exists() else None
-        return self._spoken(text, language, f"the phrase {name!r}", cautions)
+            return self._sounds.spoken_before(text, language)
+        return self._sounds.spoken(text, language, f"the phrase {name!r}", cautions)
 
     def _joined(self, desk: Desk, opening: Iterable[str], offers: Mapping[str, str]) -> str | None:
         """A menu as one sound, so that the dialplan can say it by itself; None: there is nothing to choose."""
@@ -255,75 +233,7 @@ class Prompts:
         sounds = [desk.sounds[name] for name in names if name in desk.sounds]
         if not offers or not sounds:
             return None
-        path = self._cached(hashlib.sha256("\0".join(["joined", *sounds]).encode()).hexdigest())
-        if not path.exists():
-            parts = []
-            for sound in sounds:
-                with wave.open(f"{sound}.wav", "rb") as file:
-                    parts.append(file.readframes(file.getnframes()))
-            _write(path, _wav(bytes(int(2 * PAUSE_S * RATE_HZ)).join(parts)))
-        return str(path.with_suffix(""))
-
-    # -- sounds -------------------------------------------------------------------------
-
-    def _spoken(self, text: str, language: Language, what: str, cautions: list[str]) -> str | None:
-        """The sound of *text*, made if it was never made; its path without an ending. None: a caution says why."""
-        path = self._cached(_key(text, language))
-        if not path.exists():
-            if self._is_mute or self.is_over:
-                return None
-            try:
-                samples = speak(text, language)
-            except SpeechError as error:
-                self._is_mute = isinstance(error, NoVoice) or "within" in str(error)
-                cautions.append(_caution(error, what))
-                return None
-            _write(path, _wav(_bytes(samples)))
-        return str(path.with_suffix(""))
-
-    def _recorded(self, name: str) -> str:
-        """A recorded file, as it is now, in the cache. Raises BadSound."""
-        content = self._read(name)
-        path = self._cached(hashlib.sha256(b"recorded\0" + content).hexdigest())
-        if not path.exists():
-            _write(path, content)
-        return str(path.with_suffix(""))
-
-    def _read(self, name: str) -> bytes:
-        """A recorded file that was checked. Raises BadSound."""
-        path = self.folder / name
-        stem = name.rpartition("/")[2]
-        if not _NAME.match(stem) or name.count("/") > 1 or ".." in name:
-            raise BadSound(
-                f"{name!r} is no name of a recorded file: letters, digits, - and _, ending in .wav"
-            )
-        try:
-            with wave.open(str(path), "rb") as file:
-                form = (file.getnchannels(), 8 * file.getsampwidth(), file.getframerate())
-                length_s = file.getnframes() / file.getframerate()
-            content = path.read_bytes()
-        except FileNotFoundError:
-            raise BadSound(f"{path} is not there") from None
-        except OSError as error:
-            raise BadSound(f"{path} cannot be read: {error.strerror}") from None
-        except (wave.Error, EOFError, ZeroDivisionError) as error:
-            raise BadSound(
-                f"{path} is no WAV file with plain samples (PCM): {str(error) or 'it is cut short'}"
-            ) from None
-        if form != (1, 16, RATE_HZ):
-            says = f"{form[0]} channel{'s' if form[0] > 1 else ''}, {form[1]} bit, {form[2]} Hz"
-            raise BadSound(f"{path} has {says}; telephones take 1 channel, 16 bit, {RATE_HZ} Hz")
-        if not 0 < length_s <= RECORDED_S_MAX:
-            raise BadSound(
-                f"{path} lasts {length_s:.0f} s; allowed is more than nothing and at most {RECORDED_S_MAX:.0f} s"
-            )
-        return content
-
-    def _cached(self, key: str) -> Path:
-        path = self.cache / f"{key}.wav"
-        if (fault := bad_in_path(str(path))) is not None:
-            raise OSError(f"{path} {fault}; allowed: {PATH_ALLOWED}")
-        return path
+        return self._sounds.joined(sounds)
 
 
 def _prompts(campaign: Campaign) -> tuple[tuple[str, Prompt], ...]:
@@ -356,54 +266,6 @@ def _may_wait(campaign: Campaign) -> bool:
 
 def _can_offer(key: str, choice: str, sounds: Mapping[str, str], has_times: bool) -> bool:
     return f"{choice}_{key}" in sounds and (choice != "later" or has_times)
-
-
-def _key(text: str, language: Language) -> str:
-    said = msgspec.json.encode([_VOICE_VERSION, language, VOICES[language], " ".join(text.split())])
-    return hashlib.sha256(said).hexdigest()
-
-
-def _caution(error: SpeechError, what: str) -> str:
-    if isinstance(error, NoVoice):
-        return (
-            f"{error}: without it people hear Asterisk's recorded sounds, and are offered no choice by a key"
-        )
-    return f"{what} cannot be spoken: {error}"
-
-
-def _bytes(samples: array[int]) -> bytes:
-    if sys.byteorder == "big":
-        samples = array("h", samples)
-        samples.byteswap()
-    return samples.tobytes()
-
-
-def _wav(body: bytes) -> bytes:
-    """A file of 8 kHz, one channel, 16 bit with these samples."""
-    with io.BytesIO() as made:
-        with wave.open(made, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE_HZ)
-            file.writeframes(body)
-        return made.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with os.fdopen(
-            os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
-        ) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        raise
 
 
 def _link(link: Path, to: Path | None) -> None:

@@ -13,7 +13,7 @@ Rules:
    never reads half a file.
 3. What the installed version does not carry is left out; what we cannot do without is a clear
    error here and not a riddle in Asterisk's log.
-4. Loopback unless told otherwise: HTTP always, SIP and RTP by *sip_bind*.
+4. Loopback unless told otherwise: HTTP always, SIP and RTP by :attr:`Sip.bind <dialer.pbx.settings.Sip>`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from string import Template
 from dialer.pbx import checks
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.deskphones import FILE as PHONES_FILE
-from dialer.pbx.deskphones import PHONE_OPTIONS_INTERVAL_S, PhoneLine, may_refer, render_phones
+from dialer.pbx.deskphones import PhoneLine, may_refer, render_phones
 from dialer.pbx.files import read_file, write_file
 from dialer.pbx.music import write_music
+from dialer.pbx.settings import Settings, Sip
 from dialer.pbx.trunks import FILE as TRUNKS_FILE
 from dialer.pbx.trunks import TrunkLine, has_certificate, render_trunks, transport_values
 
@@ -70,47 +71,17 @@ __all__ = [
 
 def render_asterisk(
     target: Path,
+    settings: Settings,
     *,
     modules: Path,
     data: Path,
-    ari_user: str,
-    ari_password: str,
-    http_port: int,
-    sip_port: int,
-    rtp_range: tuple[int, int],
     trunks: Iterable[TrunkLine] = (),
     phones: Iterable[PhoneLine] = (),
-    sip_bind: str = "127.0.0.1",
-    phone_codecs: tuple[str, ...] = ("alaw", "ulaw"),
-    phone_options_interval_s: int = PHONE_OPTIONS_INTERVAL_S,
-    last_word: tuple[str, ...] = ("im-sorry", "goodbye"),
-    language: str = "en",
-    python: Path | None = None,
-    music: Path | None = None,
-    shared: Path | None = None,
-    system_name: str = "",
-    recordings: Path | None = None,
-    tls: Path | None = None,
-    ari_monitor_password: str = "",
-    verbose_log: bool = False,
     into: Path | None = None,
-    outside: str = "",
 ) -> Path:
     """Write everything that an Asterisk needs into *target* and return the path of its asterisk.conf.
 
     *modules* and *data* are the installation's folders of modules and of sounds and documentation.
-    *rtp_range*: first and last UDP port. *last_word*: sounds said to a person for whom there is no
-    operator. *python*: the interpreter that runs the AGI scripts; None: the one that runs us.
-    *phone_options_interval_s*: probe registered phones so often; 0: never. *music*: a folder of sound files
-    (:data:`MUSIC_SUFFIXES`) for people who are held; None, missing or empty: our own (:mod:`dialer.pbx.music`).
-
-    *shared*: the folder in which the engine and the AGI scripts leave each other files; None: ``shared`` in *target*.
-    *system_name*: of one of several servers: it begins the ids of its channels, so that they are unique over all (``server-NAME-...``).
-    *recordings*: where the recordings of calls that come in begin; None: ``recordings`` in *target*.
-    *tls*: a folder that may hold our certificate and key (:mod:`dialer.pbx.trunks`); TLS has the port after *sip_port*.
-
-    *ari_monitor_password*: of a second ARI user, ``<ari_user>-monitor``, who may only look; empty: there is none.
-    *outside*: our address as carriers and phones elsewhere see it, behind address translation; empty: there is none.
     *into*: write the files there and make nothing else, for who wants to see what would be rendered; then *modules* may be missing.
 
     What Asterisk wrote itself (``db``, ``spool``, ``log``) is left alone.
@@ -120,54 +91,17 @@ def render_asterisk(
     """
     target = target.absolute()
     folders = {name: target / name for name in ("etc", "run", "log", "spool", "db", "share", "moh")}
-    shared = (shared or target / "shared").absolute()
-    socket = folders["run"] / "asterisk.ctl"
-    if len(os.fsencode(socket)) > SOCKET_PATH_MAX:
-        raise BadSetting(f"{socket}: this path is too long for a socket; choose a shorter folder")
-    first, last = rtp_range
-    if checks.port("rtp_range", last) - checks.port("rtp_range", first) < 3:
-        raise BadSetting(f"rtp_range: {first}-{last} has no room for a call")
-    values = {name: checks.path(name, folder) for name, folder in folders.items()} | {
+    shared = (settings.shared or target / "shared").absolute()
+    values = {
+        **_values(settings, folders, shared),
+        "language": _language(checks.matching("language", settings.language, checks.NAME), data),
+        "recordings": checks.path("recordings", (settings.recordings or target / "recordings").absolute()),
         "modules": checks.path("modules", modules),
-        "agi_bin": checks.path("agi_bin", folders["spool"] / "agi-bin"),
         "modules_wanted": _modules_wanted(modules) if into is None or modules.is_dir() else "",
-        "language": checks.matching("language", language, checks.NAME),
-        "dialplan_version": dialplan_version(),
-        "system_name": f"systemname = {SYSTEM_PREFIX}{checks.matching('system_name', system_name, checks.NAME)}\n"
-        if system_name
-        else "",
-        "http_port": str(checks.port("http_port", http_port)),
-        "sip_port": str(checks.port("sip_port", sip_port)),
-        "sip_bind": checks.address("sip_bind", sip_bind),
-        "outside": _outside(outside),
-        "rtp_first": str(first),
-        "rtp_last": str(last),
-        "ari_user": checks.matching("ari_user", ari_user, checks.NAME),
-        "ari_password": checks.conf_value("ari_password", checks.present("ari_password", ari_password)),
-        "python": checks.path("python", python or Path(sys.executable)),
-        "last_word": "&".join(checks.matching("last_word", sound, checks.SOUND) for sound in last_word),
-        "music": checks.path("music", music.absolute() if _has_music(music) and music else folders["moh"]),
-        "ivr": checks.path("shared", shared / IVR_FOLDER),
-        "choices": checks.path("shared", shared / CHOICES_FOLDER),
-        "recordings": checks.path("recordings", (recordings or target / "recordings").absolute()),
-        "access": checks.path("shared", shared / ACCESS_FOLDER),
-        "ari_monitor": _monitor(ari_user, ari_monitor_password),
-        **transport_values(tls, sip_port),
-        "verbose_log": "full.log => notice,warning,error,verbose(5)" if verbose_log else "",
     }
     templates = files_folder("asterisk-conf")
     rendered = {path.name: _fill(path, values) for path in sorted(templates.glob("*.conf"))}
-    rendered |= _render_lines(
-        trunks,
-        phones,
-        sip_bind,
-        phone_codecs,
-        phone_options_interval_s,
-        sip_port=sip_port,
-        outside=outside,
-        tls=tls,
-        may_refer=may_refer(modules),
-    )
+    rendered |= _render_lines(trunks, phones, settings.sip, may_refer=may_refer(modules))
     for path in sorted(files_folder("dialplan").glob("*.conf")):
         rendered[f"dialplan/{path.name}"] = path.read_text(encoding="utf-8")
 
@@ -182,7 +116,7 @@ def render_asterisk(
     for folder in (target, *folders.values(), *own, *kept):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-    _link_data(data, folders["share"], language)
+    _link_data(data, folders["share"], settings.language)
     if not (folders["moh"] / _OWN_MUSIC).exists():
         write_music(folders["moh"] / _OWN_MUSIC)
     for name, text in rendered.items():
@@ -195,12 +129,7 @@ def render_lines(
     *,
     trunks: Iterable[TrunkLine],
     phones: Iterable[PhoneLine],
-    sip_bind: str = "127.0.0.1",
-    phone_codecs: tuple[str, ...] = ("alaw", "ulaw"),
-    phone_options_interval_s: int = PHONE_OPTIONS_INTERVAL_S,
-    sip_port: int = 5060,
-    outside: str = "",
-    tls: Path | None = None,
+    sip: Sip,
     modules: Path | None = None,
 ) -> bool:
     """Write only the trunks and phones again, for an Asterisk that runs; return whether anything is new.
@@ -210,17 +139,7 @@ def render_lines(
 
     :raises BadSetting: as :func:`render_asterisk`; nothing has been written.
     """
-    rendered = _render_lines(
-        trunks,
-        phones,
-        sip_bind,
-        phone_codecs,
-        phone_options_interval_s,
-        sip_port=sip_port,
-        outside=outside,
-        tls=tls,
-        may_refer=may_refer(modules),
-    )
+    rendered = _render_lines(trunks, phones, sip, may_refer=may_refer(modules))
     etc = target.absolute() / "etc"
     changed = {name: text for name, text in rendered.items() if read_file(etc / name) != text}
     for name, text in changed.items():
@@ -228,11 +147,9 @@ def render_lines(
     return bool(changed)
 
 
-def render_trunk_file(
-    target: Path, trunks: Iterable[TrunkLine], *, sip_bind: str, sip_port: int, outside: str = ""
-) -> bool:
+def render_trunk_file(target: Path, trunks: Iterable[TrunkLine], sip: Sip) -> bool:
     """As :func:`render_lines`, but for the trunks alone: phones stay as they are."""
-    text = trunk_file(trunks, sip_bind=sip_bind, sip_port=sip_port, outside=outside)
+    text = trunk_file(trunks, sip)
     file = target.absolute() / "etc" / TRUNKS_FILE
     if read_file(file) == text:
         return False
@@ -240,17 +157,17 @@ def render_trunk_file(
     return True
 
 
-def trunk_file(trunks: Iterable[TrunkLine], *, sip_bind: str, sip_port: int, outside: str = "") -> str:
+def trunk_file(trunks: Iterable[TrunkLine], sip: Sip) -> str:
     """What ``pjsip_trunks.conf`` would hold. Raises BadSetting."""
-    bind = checks.address("sip_bind", sip_bind)
+    bind = checks.address("sip_bind", sip.bind)
     fragments = files_folder("asterisk-conf") / "fragments"
     return render_trunks(
         trunks,
         fragments=fragments,
         sip_bind=bind,
-        sip_port=sip_port,
+        sip_port=sip.port,
         media=media_lines(bind),
-        outside=_outside(outside),
+        outside=_outside(sip.outside),
     )
 
 
@@ -279,30 +196,55 @@ def files_folder(name: str) -> Path:
     raise BadSetting(f"{name}: not found in {places[0].parent} nor in {places[1].parent}; install again")
 
 
-# -- trunks and phones --------------------------------------------------------------------
+# -- values -------------------------------------------------------------------------------
+
+
+def _values(settings: Settings, folders: Mapping[str, Path], shared: Path) -> dict[str, str]:
+    """What fills the templates, checked."""
+    socket = folders["run"] / "asterisk.ctl"
+    if len(os.fsencode(socket)) > SOCKET_PATH_MAX:
+        raise BadSetting(f"{socket}: this path is too long for a socket; choose a shorter folder")
+    first, last = settings.rtp
+    if checks.port("rtp", last) - checks.port("rtp", first) < 3:
+        raise BadSetting(f"rtp: {first}-{last} has no room for a call")
+    sip, music, name = settings.sip, settings.music, settings.system_name
+    return {name: checks.path(name, folder) for name, folder in folders.items()} | {
+        "agi_bin": checks.path("agi_bin", folders["spool"] / "agi-bin"),
+        "callers_max": str(max(1, (last - first + 1) // 4)),  # a call has two ports
+        "dialplan_version": dialplan_version(),
+        "system_name": f"systemname = {SYSTEM_PREFIX}{checks.matching('system_name', name, checks.NAME)}\n"
+        if name
+        else "",
+        "http_port": str(checks.port("http_port", settings.http_port)),
+        "sip_port": str(checks.port("sip_port", sip.port)),
+        "sip_bind": checks.address("sip_bind", sip.bind),
+        "outside": _outside(sip.outside),
+        "rtp_first": str(first),
+        "rtp_last": str(last),
+        "ari_user": checks.matching("ari_user", settings.ari_user, checks.NAME),
+        "ari_password": checks.conf_value(
+            "ari_password", checks.present("ari_password", settings.ari_password)
+        ),
+        "ari_monitor": _monitor(settings.ari_user, settings.ari_monitor_password),
+        "python": checks.path("python", Path(sys.executable)),
+        "music": checks.path("music", music.absolute() if _has_music(music) and music else folders["moh"]),
+        "ivr": checks.path("shared", shared / IVR_FOLDER),
+        "choices": checks.path("shared", shared / CHOICES_FOLDER),
+        "access": checks.path("shared", shared / ACCESS_FOLDER),
+        **transport_values(sip.tls, sip.port),
+        "verbose_log": "full.log => notice,warning,error,verbose(5)" if settings.verbose_log else "",
+    }
 
 
 def _render_lines(
-    trunks: Iterable[TrunkLine],
-    phones: Iterable[PhoneLine],
-    sip_bind: str,
-    phone_codecs: tuple[str, ...],
-    options_interval_s: int,
-    *,
-    sip_port: int,
-    outside: str,
-    tls: Path | None,
-    may_refer: bool,
+    trunks: Iterable[TrunkLine], phones: Iterable[PhoneLine], sip: Sip, *, may_refer: bool
 ) -> dict[str, str]:
-    bind = checks.address("sip_bind", sip_bind)
-    trunk_text = trunk_file(trunks, sip_bind=bind, sip_port=sip_port, outside=outside)
+    trunk_text = trunk_file(trunks, sip)
     phone_text = render_phones(
         phones,
         fragments=files_folder("asterisk-conf") / "fragments",
-        codecs=phone_codecs,
-        options_interval_s=options_interval_s,
-        media=media_lines(bind),
-        has_tls=has_certificate(tls),
+        media=media_lines(checks.address("sip_bind", sip.bind)),
+        has_tls=has_certificate(sip.tls),
         may_refer=may_refer,
     )
     return {TRUNKS_FILE: trunk_text, PHONES_FILE: phone_text}
@@ -375,6 +317,14 @@ def _link_data(data: Path, share: Path, language: str) -> None:
         like = sorted(entry for entry in voices.glob(f"{language}_*") if entry.is_dir())
         if like:
             _link(sounds / language, like[0])
+
+
+def _language(wanted: str, data: Path) -> str:
+    """Of Asterisk's own sounds. English where the wanted voice is not installed: single sounds it would find in English by itself, but
+    numbers it says by the grammar of its language."""
+    voices = data / "sounds"
+    is_known = not voices.is_dir() or (voices / wanted).exists() or any(voices.glob(f"{wanted}_*"))
+    return wanted if is_known else "en"
 
 
 def _has_music(folder: Path | None) -> bool:

@@ -164,9 +164,8 @@ def to_request(
             return (_continue(channel, TELL_CONTEXT, message),)
         case c.SendToLastWord(attempt=attempt):
             return (_stop_telling(attempt), _continue(attempt, LAST_WORD_CONTEXT, "s"))
-        case c.SendToOverflow(attempt=attempt, place=place, is_closed=is_closed):
-            extension = f"closed_{place}" if is_closed else place
-            return (_stop_telling(attempt), _continue(attempt, OVERFLOW_CONTEXT, extension))
+        case c.SendToOverflow():
+            return _overflow(command, trunks)
         case _:
             raise TypeError(f"{type(command).__name__} is no command for Asterisk")
 
@@ -289,6 +288,22 @@ def _dial_third(command: c.DialThird, trunks: Mapping[TrunkId, Trunk], app: str)
     if command.caller_id:
         body["callerId"] = _caller_id(command.caller_id)
     return Request(method="POST", path="/channels", json=body, repeatable=False)
+
+
+def _overflow(command: c.SendToOverflow, trunks: Mapping[TrunkId, Trunk]) -> tuple[Request, ...]:
+    """With a trunk, the dialplan is told whither (as the file of our numbers tells it where there is no engine)."""
+    attempt, place = command.attempt, command.place
+    whither: tuple[Request, ...] = ()
+    if command.trunk is not None:
+        trunk = trunks.get(command.trunk)
+        try:
+            forward = dial_string(command.number, trunk) if trunk is not None else ""
+        except Unsendable:
+            forward = ""
+        body = {"variable": "OBZVON_FORWARD", "value": forward}  # empty: the offer of a callback
+        whither = (Request(method="POST", path=_channel(attempt) + "/variable", json=body),)
+    extension = f"closed_{place}" if command.is_closed else place
+    return (_stop_telling(attempt), *whither, _continue(attempt, OVERFLOW_CONTEXT, extension))
 
 
 def _ringing(channel: str) -> str:

@@ -41,6 +41,10 @@ class NoVoice(SpeechError):
     """There is no espeak-ng here."""
 
 
+class VoiceHangs(SpeechError):
+    """espeak-ng did not speak in time, and will not the next time either."""
+
+
 def has_voice() -> bool:
     """Whether espeak-ng is installed."""
     return shutil.which(PROGRAM) is not None
@@ -51,7 +55,8 @@ def speak(text: str, language: Language) -> array[int]:
 
     Raises:
         NoVoice: espeak-ng is not installed.
-        SpeechError: the text is empty or too long, or espeak-ng failed or took longer than :data:`SPEAK_S`.
+        VoiceHangs: it took longer than :data:`SPEAK_S`.
+        SpeechError: the text is empty or too long, or espeak-ng failed.
     """
     text = " ".join(text.split())
     if not text or len(text) > TEXT_MAX:
@@ -76,7 +81,7 @@ def speak(text: str, language: Language) -> array[int]:
             argv, input=text.encode("utf-8", "replace"), capture_output=True, timeout=SPEAK_S, check=False
         )
     except subprocess.TimeoutExpired:
-        raise SpeechError(f"{PROGRAM} did not speak within {SPEAK_S:g} s") from None
+        raise VoiceHangs(f"{PROGRAM} did not speak within {SPEAK_S:g} s") from None
     except OSError as error:
         raise SpeechError(f"{PROGRAM} cannot be run: {error.strerror}") from None
     if done.returncode != 0:

@@ -152,8 +152,11 @@ def registration(page: str, wanted: Sequence[Section]) -> Registration | None:
         ),
         None,
     )
-    if client is None:
-        return None
+    return registration_of(page, client) if client is not None else None
+
+
+def registration_of(page: str, client: str) -> Registration:
+    """What the page says of the registration with that ``client_uri``."""
     if not page:
         return "unknown"
     states = dict(_REGISTRATION.findall(page))

@@ -2,7 +2,7 @@
 
 1. The call is Asterisk's own: it runs in the dialplan (``dialplan/40-trunk-test.conf``), which ends it also if we die. We listen
    under an application name of our own, so the engine's events and filter are not touched; and the channel's id begins with
-   :data:`TEST_CHANNEL`, which the engine leaves out of its lists (:mod:`dialer.pbx.adopt`), so it is nobody's stranger.
+   :data:`TEST_CHANNEL`. The engine sees only that the trunk has one channel more.
 2. ARI tells of a call: ringing (180), progress (183), the answer, the end with its SIP status and Q.850 cause; not of the
    100 Trying. What is told here are its events by the clock of Asterisk, in milliseconds from the originate.
 3. Packets, jitter and loss are Asterisk's own counts (``rtp_statistics``), asked for again and again, for they are gone with the
@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -146,6 +147,8 @@ class _Trial:
         self._waiting: list[dict[str, Any]] = []
         self._answered_at = 0.0
         self._talking_since: float | None = None
+        self._astray: set[str] = set()
+        """Whither the far end would have sent us (SIP 3xx): Asterisk calls there by itself."""
         self._ended = asyncio.Event()
         self._answered = asyncio.Event()
 
@@ -207,8 +210,13 @@ class _Trial:
     async def end(self) -> None:
         """Leave nothing behind."""
         if not self._ended.is_set() and self._began is not None:
-            with suppress(PbxError):
-                await self._ari.request("DELETE", f"/channels/{self._channel}", repeatable=True)
+            await self._hang_up(self._channel)
+        for channel in self._astray:
+            await self._hang_up(channel)
+
+    async def _hang_up(self, channel: str) -> None:
+        with suppress(PbxError):
+            await self._ari.request("DELETE", f"/channels/{quote(channel, safe='')}", repeatable=True)
 
     # -- events ---------------------------------------------------------------------------
 
@@ -220,6 +228,8 @@ class _Trial:
     def _happened(self, event: dict[str, Any]) -> None:
         at = _instant(event.get("timestamp"))
         match event.get("type"):
+            case "Dial" if event.get("forwarded"):
+                self._astray.add(str(event["forwarded"].get("id")))
             case "Dial":
                 if what := _STEPS.get(str(event.get("dialstatus"))):
                     self._step(what, at)

@@ -17,7 +17,7 @@ import msgspec
 from dialer.core import commands as c
 from dialer.core import events as e
 from dialer.core.conduct import Choice
-from dialer.core.ids import AttemptId, BridgeId, CampaignId, ChannelId, TrunkId, is_attempt, is_leg
+from dialer.core.ids import AttemptId, BridgeId, CampaignId, ChannelId, TrunkId, is_attempt, is_leg, is_third
 from dialer.pbx import checks
 from dialer.pbx import frames as f
 from dialer.pbx.errors import Conflict, PbxError, PbxRefused, Undialable
@@ -43,13 +43,20 @@ def to_event(frame: f.AnyFrame, at: float) -> e.Event | None:
     match frame:
         case f.StasisStart():
             return _stasis_start(frame, at)
+        case f.Dial(peer=peer, forwarded=f.Channel(id=channel_id)) if _is_placed(peer.id):
+            return e.CallRedirected(at=at, channel=ChannelId(channel_id))
         case f.Dial(peer=peer, dialstatus=status) if status in _RINGING and is_attempt(peer.id):
             return e.ContactRang(at=at, attempt=AttemptId(peer.id))
+        case f.Dial(peer=peer, dialstatus=status) if status in _RINGING and is_third(ChannelId(peer.id)):
+            return e.ThirdRang(at=at, channel=ChannelId(peer.id))
+        case f.Dial(peer=peer, caller=f.Channel(id=caller), dialstatus="") if is_attempt(caller):
+            return e.CallForwarded(at=at, attempt=AttemptId(caller), channel=ChannelId(peer.id))
         case f.ChannelDestroyed(channel=channel, cause=cause, tech_cause=tech_cause):
             if is_attempt(channel.id):
                 attempt = AttemptId(channel.id)
                 return e.ContactHungUp(at=at, attempt=attempt, cause=cause, tech_cause=tech_cause or None)
-            return e.LineEnded(at=at, channel=ChannelId(channel.id), cause=cause)
+            gone = ChannelId(channel.id)
+            return e.LineEnded(at=at, channel=gone, cause=cause, tech_cause=tech_cause or None)
         case f.ChannelEnteredBridge(bridge=bridge, channel=f.Channel(id=channel_id)):
             if is_attempt(channel_id):
                 return e.Connected(at=at, attempt=AttemptId(channel_id), bridge=BridgeId(bridge.id))
@@ -65,7 +72,7 @@ def to_event(frame: f.AnyFrame, at: float) -> e.Event | None:
         case f.ChannelTransfer(state=None):
             return _referred(frame, at)
         case f.EndpointStateChange(endpoint=endpoint):
-            return phone_use(endpoint, at)
+            return phone_use(endpoint, at) or trunk_use(endpoint, at)
         case f.PeerStatusChange(endpoint=endpoint, peer=f.Peer(peer_status=status)):
             return _peer_status(endpoint, status, at)
         case _:
@@ -92,6 +99,11 @@ def _stasis_start(frame: f.StasisStart, at: float) -> e.Event | None:
         case _:
             # Nobody else looks after the channel: as a code that nobody knows it is refused and hung up.
             return e.FeatureDialed(at=at, channel=ChannelId(channel), phone="", code="")
+
+
+def _is_placed(channel: str) -> bool:
+    """Whether we placed that call: other people's calls in the same Asterisk are their own business."""
+    return is_attempt(channel) or is_leg(ChannelId(channel)) or is_third(ChannelId(channel))
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +206,15 @@ def phone_use(endpoint: f.Endpoint, at: float) -> e.PhoneUsed | None:
     return e.PhoneUsed(at=at, phone=endpoint.resource, is_in_use=is_in_use)
 
 
+def trunk_use(endpoint: f.Endpoint, at: float) -> e.TrunkUsed | None:
+    """The channels of a trunk but those that we made as contacts' calls, which the core knows; None for what is no trunk."""
+    trunk = trunk_of(endpoint.resource) if endpoint.technology == "PJSIP" else None
+    if trunk is None:
+        return None
+    others = tuple(ChannelId(one) for one in endpoint.channel_ids if not is_attempt(one))
+    return e.TrunkUsed(at=at, trunk=trunk, channels=others)
+
+
 def _peer_status(endpoint: f.Endpoint, status: str, at: float) -> e.Event | None:
     if endpoint.technology != "PJSIP" or status not in {"Reachable", "Unreachable"}:
         return None
@@ -218,10 +239,7 @@ def to_refusal(command: c.Command, error: PbxError, at: float) -> e.Event | None
     reason = str(error)
     match command:
         case c.Originate(attempt=attempt) if not isinstance(error, Conflict):
-            # "Allocation failed" (500): Asterisk could make no channel to that trunk. All else is no fault of the trunk.
-            is_trunks = isinstance(error, Undialable) or (
-                isinstance(error, PbxRefused) and error.status == _ALLOCATION_FAILED
-            )
+            is_trunks = _is_trunks(error)
             return e.OriginateRefused(
                 at=at, attempt=attempt, reason=reason, was_sent=error.was_sent, is_ours=not is_trunks
             )
@@ -230,10 +248,17 @@ def to_refusal(command: c.Command, error: PbxError, at: float) -> e.Event | None
         case c.MoveContact(attempt=attempt, bridge=bridge):
             return e.JoinRefused(at=at, attempt=attempt, bridge=bridge, reason=reason)
         case c.DialThird(channel=channel) if not isinstance(error, Conflict):
-            return e.ThirdRefused(at=at, channel=channel, reason=reason)
+            return e.ThirdRefused(at=at, channel=channel, reason=reason, is_ours=not _is_trunks(error))
         case c.OpenLine(channel=channel):
             return e.LineRefused(at=at, channel=channel, reason=reason)
         case c.RingAgent(channel=channel) if not isinstance(error, Conflict):
             return e.LegRefused(at=at, channel=channel, reason=reason)
         case _:
             return None
+
+
+def _is_trunks(error: PbxError) -> bool:
+    """Whether it is the trunk's fault. "Allocation failed" (500): Asterisk could make no channel to it. All else is not."""
+    return isinstance(error, Undialable) or (
+        isinstance(error, PbxRefused) and error.status == _ALLOCATION_FAILED
+    )

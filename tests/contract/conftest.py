@@ -19,8 +19,9 @@ import pytest
 from dialer.core.events import Event
 from dialer.core.ids import AttemptId, TrunkId
 from dialer.core.values import Trunk
-from dialer.pbx.client import AriClient, Backoff
+from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxRefused
+from dialer.pbx.eventline import Backoff
 from dialer.pbx.frames import AnyFrame
 from dialer.pbx.requests import to_request
 from dialer.pbx.wire import to_event

@@ -32,6 +32,7 @@ from tests.contract.transcript import Player, load
 
 ANSWERS = "+442079460123"
 RINGS = "+888180000001"
+LAB = TrunkId("lab")
 
 
 def originate(attempt, number: str = ANSWERS, **changes) -> c.Originate:
@@ -120,7 +121,9 @@ async def test_a_whole_call(world: World):
         await world.send(ari, c.JoinAgent(attempt=attempt, agent=AgentId("ann"), bridge=bridge))
         await ear.heard(e.Connected, attempt)
         person, agent = await list_live(ari)
-        assert person == e.LiveChannel(channel=ChannelId(attempt), is_up=True, in_app=True, bridge=bridge)
+        assert person == e.LiveChannel(
+            channel=ChannelId(attempt), is_up=True, in_app=True, bridge=bridge, trunk=LAB
+        )
         assert agent == e.LiveChannel(channel=leg, is_up=True, in_app=True, bridge=bridge)
         await world.send(ari, c.HangUp(channel=ChannelId(attempt)))
         await ear.heard(e.ContactHungUp, attempt)
@@ -275,7 +278,9 @@ async def test_a_person_is_held_with_music_and_joined_from_it(world: World):
         await world.send(ari, hold)
         await ear.heard(e.Connected, attempt, 2)
         (live,) = await list_live(ari)
-        assert live == e.LiveChannel(channel=ChannelId(attempt), is_up=True, in_app=True, bridge=music)
+        assert live == e.LiveChannel(
+            channel=ChannelId(attempt), is_up=True, in_app=True, bridge=music, trunk=LAB
+        )
 
         await world.send(ari, c.AnnounceWait(attempt=attempt, wait_s=None))
         join = c.JoinAgent(attempt=attempt, agent=AgentId("ann"), bridge=line, is_held=True)
@@ -338,7 +343,7 @@ async def test_an_id_is_taken_while_its_channel_lives(world: World):
         await world.send(ari, originate(attempt, RINGS))
         await ear.heard(e.ContactRang, attempt)
         (live,) = await list_live(ari)
-        assert live == e.LiveChannel(channel=ChannelId(attempt), is_up=False, is_ringing=True)
+        assert live == e.LiveChannel(channel=ChannelId(attempt), is_up=False, is_ringing=True, trunk=LAB)
         with pytest.raises(Conflict) as caught:
             await world.send(ari, originate(attempt, RINGS))
         assert to_refusal(originate(attempt), caught.value, 1.0) is None, "its own events tell"
@@ -444,7 +449,7 @@ async def test_a_cut_socket_loses_no_call(world: World):
         await ear.up(2)
         assert ear.changes == ["up", "down", "up"]
         (live,) = await list_live(ari)
-        assert live == e.LiveChannel(channel=ChannelId(attempt), is_up=True, in_app=True)
+        assert live == e.LiveChannel(channel=ChannelId(attempt), is_up=True, in_app=True, trunk=LAB)
         await world.send(ari, c.HangUp(channel=ChannelId(attempt)))
         await ear.heard(e.ContactHungUp, attempt)
         assert len(ear.of(e.ContactAnswered, attempt)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -199,6 +200,30 @@ def test_when_it_cannot_be_judged_nobody_gets_in(folder, spoil):
     pbx = ring(folder, f"120#{PIN}#" * 3)
     assert pbx.phone == ""
     assert len(pbx.log) == 3
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_what_ends_the_script_in_the_middle_of_the_count_does_not_undo_it(folder, monkeypatch, is_cut):
+    """A machine may lose its power: at no moment is the file empty (and nobody's tries counted), or garbage (and nobody gets in)."""
+    ring(folder, "120#1#" * 3)
+    now = time.time()
+    monkeypatch.setattr(
+        time, "time", lambda: now + access.WINDOW_S + 1
+    )  # the old ones go, so the file gets shorter
+
+    cut = os.ftruncate
+
+    def killed(handle: int, length: int) -> None:
+        if is_cut:
+            cut(handle, length)
+        raise OSError("killed")
+
+    monkeypatch.setattr(os, "ftruncate", killed)
+    pbx = ring(folder, f"120#{PIN}#" * 3)
+    assert pbx.phone == "", "what cannot be written down is not judged"
+    monkeypatch.undo()
+    assert len(tries(folder)) == 3
+    assert ring(folder, f"120#{PIN}#").phone == "120", "and it is no damage"
 
 
 def test_a_link_in_place_of_the_count_is_not_followed(folder, tmp_path):

@@ -36,7 +36,8 @@ class Came(Call):
             origin["campaign"],
             more.get("attempt", ATTEMPT),
         ]
-        return inbound.main([*given, key, origin["did"], origin["caller"], origin["trunk"]])
+        where = [origin["did"], origin["caller"], origin["trunk"], origin.get("system", "")]
+        return inbound.main([*given, key, *where])
 
 
 @pytest.fixture
@@ -106,6 +107,15 @@ def test_what_became_of_a_call_that_is_over_needs_no_line(call, left, choice):
     assert call.notes == {ATTEMPT: {**CALLED, "choice": choice}}
     assert pbx.commands == []
     assert read(call).choice == choice
+
+
+@pytest.mark.parametrize(
+    ("system", "server"), [("server-north", "north"), ("", ""), ("pbx-7", ""), ("server-../x", "")]
+)
+def test_of_several_servers_the_note_says_which(call, system, server):
+    call.run(call.pbx(patience=0), "missed", system=system)
+    assert read(call).server == server
+    assert ("server" in call.notes[ATTEMPT]) == bool(server)
 
 
 def test_what_is_not_on_the_disk_is_not_promised(call):

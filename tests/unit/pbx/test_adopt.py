@@ -74,6 +74,13 @@ async def test_a_list_that_is_garbled_is_said_so():
         await live({"id": 5})
 
 
-async def test_test_calls_are_nobodys_strangers():
-    found = await live(channel(f"{TEST_CHANNEL}0123", context="obzvon-trunk-test"), channel("stranger"))
-    assert [one.channel for one in found] == ["stranger"]
+async def test_whose_a_channel_is_its_name_tells():
+    names = ("PJSIP/trunk-my-lab-0000001f", "PJSIP/101-0000001f", "Local/trunk-lab-0000001f;1", "")
+    found = await live(*({**channel(f"x{place}"), "name": name} for place, name in enumerate(names)))
+    assert [one.trunk for one in found] == ["my-lab", None, None, None]
+
+
+async def test_a_test_call_takes_its_trunks_channel_and_is_in_nobodys_hands():
+    test = {**channel(f"{TEST_CHANNEL}0123", context="obzvon-trunk-test"), "name": "PJSIP/trunk-lab-00000001"}
+    (found,) = await live(test)
+    assert (found.trunk, found.in_app) == ("lab", False)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from dialer.pbx.client import AriClient, Backoff
+from dialer.pbx.client import AriClient
 from dialer.pbx.errors import (
     NotFound,
     PbxError,
@@ -23,6 +23,7 @@ from dialer.pbx.errors import (
     ServerFault,
     Unauthorized,
 )
+from dialer.pbx.eventline import Backoff
 from tests.contract.conftest import Ear, until
 from tests.contract.relay import Relay
 

@@ -95,9 +95,7 @@ def test_no_header_can_end_another(model):
 
 
 def values(line: PhoneLine, *transports: str) -> dict[str, str]:
-    return phone_values(
-        line, codecs=("alaw", "ulaw"), options_interval_s="20", media="m = 1\n", transports=transports
-    )
+    return phone_values(line, media="m = 1\n", transports=transports)
 
 
 def test_codecs_and_transport_are_the_phones_own_or_everybodys():
@@ -152,3 +150,7 @@ def test_phones_may_be_held_to_their_networks():
     )
     with pytest.raises(BadSetting, match="allowed_from"):
         values(PhoneLine(extension="101", secret="s", allowed_from=("office",)), "udp")
+
+
+def test_a_password_is_in_no_repr() -> None:
+    assert "hush" not in repr(PhoneLine(extension="101", secret="hush"))

@@ -42,6 +42,7 @@ SET_BY_ASTERISK = {
     "DIALSTATUS",
     "PLAYBACKSTATUS",
     "STASISSTATUS",
+    "SYSTEMNAME",
     "WAITSTATUS",
     "ARG1",
     "ARG2",
@@ -133,6 +134,13 @@ def test_every_jump_leads_somewhere():
     for one in STEPS:
         for target in one.targets():
             assert target in places, f"[{one.context}] {one.extension}: {one.application}({one.arguments})"
+
+
+def test_nobody_who_is_called_sends_us_elsewhere():
+    """Dial() calls wherever a SIP 3xx says, whether we may call there or not, unless it is told not to (option i)."""
+    dials = [one.arguments.split(",") for one in STEPS if one.application == "Dial"]
+    assert dials
+    assert all("i" in options for _, _, options in dials)
 
 
 def test_every_path_ends_or_goes_on():
@@ -311,10 +319,19 @@ def test_who_waits_in_vain_is_offered_the_rest_by_an_unspent_key():
 
 
 def test_who_has_been_in_our_hands_is_not_asked_about_files():
-    """Asterisk blocks STAT() on a channel for which ARI set a variable, and it reads as nothing: as if no file were there."""
-    asked = [
-        one.context
-        for one in STEPS
-        if one.context in {"obzvon-overflow", "obzvon-callback"} and "STAT(" in one.arguments
-    ]
-    assert asked == []
+    """Asterisk blocks STAT() on a channel for which ARI set a variable in Stasis, and it reads as nothing: as if no file were there."""
+    asked = {one.context for one in STEPS if "STAT(" in one.arguments}
+    assert asked == {"obzvon-arrival", "obzvon-machine"}, "before anybody is ours"
+    arrival = [f"{one.application}({one.arguments})" for one in STEPS if one.context == "obzvon-arrival"]
+    stasis = next(place for place, one in enumerate(arrival) if one.startswith("Stasis("))
+    assert not [one for one in arrival[stasis:] if "STAT(" in one]
+    # who leads there: each before its own Stasis()
+    leads = {one.context for one in STEPS for target in one.targets() if target[0] in asked}
+    assert leads - asked == {"obzvon-inbound", "obzvon-listen"}
+    for context in ("obzvon-inbound", "obzvon-listen"):
+        assert not [one for one in STEPS if one.context == context and one.application == "Stasis"]
+    path = [one for one in STEPS if one.context == "obzvon-outbound"]
+    for place, one in enumerate(path):
+        if one.arguments.startswith("obzvon-listen"):
+            before = [earlier for earlier in path[:place] if earlier.extension == one.extension]
+            assert not [earlier for earlier in before if earlier.application == "Stasis"]

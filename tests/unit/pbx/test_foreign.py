@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from dialer.pbx import foreign
 from dialer.pbx.checks import BadSetting
-from dialer.pbx.foreign import BACKUP, BEGIN, FOLDER, MARK, carry_out, include_files, plan, removal
+from dialer.pbx.foreign import BACKUP, BEGIN, END, FOLDER, MARK, carry_out, include_files, plan, removal
 
 RENDERED = {
     "pjsip.conf": (
@@ -151,6 +152,36 @@ def test_what_they_write_beside_our_block_stays(etc):
     assert (etc / "pjsip.conf").read_text() == PLAIN["pjsip.conf"] + "[202]\ntype=endpoint\n"
 
 
+def test_our_line_that_was_commented_out_is_put_back(etc):
+    install(etc)
+    file = etc / "pjsip.conf"
+    whole = file.read_text()
+    file.write_text(whole.replace("#include", "; #include"))
+    install(etc)
+    assert file.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f"{END}\n", "[202]\ntype=endpoint\n"),
+        (f"{BEGIN}\n", ""),
+        (f"{END}\n", f"noload => x.so\n{END}\n"),
+    ],
+)
+def test_a_block_that_was_changed_by_hand_is_not_guessed_at(etc, old, new):
+    """Where it ends now, nobody can tell; and what stands in it may be theirs."""
+    install(etc)
+    file = etc / "pjsip.conf"
+    file.write_text(file.read_text().replace(old, new))
+    before = file.read_text()
+    file.write_text(before + f"\n{BEGIN}\n{END}\n")
+    with pytest.raises(BadSetting, match=r"pjsip\.conf, line \d+: the block of Obzvon"):
+        plan(etc, ours())
+    with pytest.raises(BadSetting, match="the block of Obzvon"):
+        removal(etc)
+
+
 def test_the_first_copy_of_theirs_is_kept(etc):
     install(etc)
     carry_out(etc, removal(etc))
@@ -174,6 +205,37 @@ def test_a_linked_file_of_theirs_stays_a_link(etc, tmp_path):
     install(etc)
     assert (etc / "pjsip.conf").is_symlink()
     assert BEGIN in (tmp_path / "elsewhere.conf").read_text()
+
+
+@pytest.mark.parametrize("inside", ["", "dialplan"])
+def test_our_folder_is_no_link_to_somewhere_else(etc, tmp_path, inside):
+    (tmp_path / "elsewhere").mkdir()
+    if inside:
+        (etc / FOLDER).mkdir()
+    (etc / FOLDER / inside).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadSetting, match="is a link"):
+        install(etc)
+    with pytest.raises(BadSetting, match="is a link"):
+        removal(etc)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs for another user")
+def test_who_owns_the_folder_gets_no_file_of_roots(etc, tmp_path, monkeypatch):
+    """By a link, or by a file that is exchanged for a link between its making and its giving away."""
+    named: list[str] = []
+    monkeypatch.setattr(os, "chown", lambda path, *_, **__: named.append(Path(path).name))
+    for one in (etc, *etc.iterdir()):
+        os.lchown(one, 12345, 12345)
+    install(etc)
+    assert {one.stat().st_uid for one in [*etc.glob("*.conf"), *(etc / FOLDER).rglob("*.conf")]} == {12345}
+    assert sorted(named) == ["dialplan", FOLDER], "files are given away open, not by their name"
+    (tmp_path / "shadow").write_text("root's")
+    (etc / "http.conf").unlink()
+    (etc / "http.conf").symlink_to(tmp_path / "shadow")
+    with pytest.raises(BadSetting, match="a link to a file of another user's"):
+        plan(etc, ours())
+    assert (tmp_path / "shadow").read_text() == "root's"
 
 
 def test_freepbx_is_told_in_its_custom_files(etc):
@@ -241,6 +303,11 @@ def test_removing_leaves_a_file_that_is_not_ours(etc):
             "modules.conf",
             "[modules]\nautoload=yes\nnoload => res_ari.so\n",
             "res_ari must not be kept from loading",
+        ),
+        (
+            "modules.conf",
+            "[modules]\nautoload=yes\nnoload = func_hangupcause.so\n",
+            "func_hangupcause must not be kept from loading",
         ),
     ],
 )

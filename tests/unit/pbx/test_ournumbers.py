@@ -96,3 +96,9 @@ def test_what_could_leave_the_folder_is_no_number(tmp_path):
     texts, cautions = told(campaign("one", "../../etc/passwd"))
     assert texts == {}
     assert "is no number" in cautions[0]
+
+
+def test_an_access_number_without_digits_is_none(tmp_path):
+    cautions = lay_out(tmp_path, [], {}, RUSSIA, ("office", "+74951234567"))
+    assert cautions == ["Access number 'office' has no digits, by which the dialplan knows a number"]
+    assert (tmp_path / "did" / "74951234567").read_text() == "access"

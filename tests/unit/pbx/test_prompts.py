@@ -18,9 +18,10 @@ from dialer.core.ids import CampaignId, TrunkId
 from dialer.core.incoming import Inbound
 from dialer.core.values import Campaign
 from dialer.pbx import phrases
-from dialer.pbx import prompts as module
-from dialer.pbx.prompts import BadSound, Desk, Prompts
-from dialer.pbx.speech import NoVoice, SpeechError
+from dialer.pbx import soundcache as module
+from dialer.pbx.prompts import Desk, Prompts
+from dialer.pbx.soundcache import BadSound
+from dialer.pbx.speech import NoVoice, SpeechError, VoiceHangs
 
 
 def campaign(name: str = "demo", **changes) -> Campaign:
@@ -120,7 +121,7 @@ def test_calls_at_another_time_are_offered_as_soon_as_times_can_be_told(prompts,
 
 def test_who_stops_is_not_kept_waiting_by_times(prompts, voice):
     prompts.make([campaign()])
-    prompts.is_over = True
+    prompts.stop()
     before = len(voice.said)
     prompts.make_times([campaign()])
     assert len(voice.said) == before
@@ -159,7 +160,7 @@ def test_a_voice_that_hangs_is_not_asked_again_and_again(prompts, monkeypatch):
 
     def hang(text: str, language: str) -> array[int]:
         asked.append(text)
-        raise SpeechError("espeak-ng did not speak within 10 s")
+        raise VoiceHangs("espeak-ng did not speak within 10 s")
 
     monkeypatch.setattr(module, "speak", hang)
     (caution,) = prompts.make([campaign(), campaign("other")])
@@ -226,7 +227,7 @@ def test_what_is_no_wav_is_told(prompts, voice, content):
     prompts.folder.mkdir(parents=True)
     (prompts.folder / "us.wav").write_bytes(content)
     with pytest.raises(BadSound, match="no WAV file"):
-        prompts._read("us.wav")
+        prompts._sounds.read("us.wav")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_what_is_no_wav_is_told(prompts, voice, content):
 )
 def test_a_name_leads_nowhere_else(prompts, voice, name):
     with pytest.raises(BadSound, match="no name"):
-        prompts._read(name)
+        prompts._sounds.read(name)
 
 
 def test_a_missing_file_is_told(prompts):

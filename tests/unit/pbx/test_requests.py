@@ -416,6 +416,18 @@ def test_a_caller_whom_nobody_takes_is_the_dialplans(order, extension):
     assert made(order) == (STOP_TELLING, go)
 
 
+def test_a_caller_is_forwarded_by_the_trunk_that_has_room():
+    order = c.SendToOverflow(attempt=A, place="number", trunk=TrunkId("lab"), number="+74959999999")
+    hush, whither, go = made(order)
+    assert whither.path == f"/channels/{A}/variable"
+    assert whither.json == {"variable": "OBZVON_FORWARD", "value": "+74959999999@trunk-lab"}
+    assert hush == STOP_TELLING
+    assert go.json is not None
+    assert go.json["extension"] == "number"
+    gone = made(changed(order, trunk=TrunkId("gone")))[1]
+    assert gone.json == {"variable": "OBZVON_FORWARD", "value": ""}, "the dialplan offers a callback"
+
+
 def test_asterisk_is_told_how_long_an_answered_person_waits_for_us():
     (request,) = made(changed(ORIGINATE, wait_s=16.5))
     assert request.json is not None

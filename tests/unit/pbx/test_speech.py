@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dialer.pbx import speech
-from dialer.pbx.speech import RATE_HZ, NoVoice, SpeechError, has_voice, resample, speak
+from dialer.pbx.speech import RATE_HZ, NoVoice, SpeechError, VoiceHangs, has_voice, resample, speak
 
 needs_voice = pytest.mark.skipif(not has_voice(), reason="espeak-ng is not installed")
 
@@ -102,8 +102,9 @@ def test_a_broken_voice_is_told_and_never_waited_for_long(monkeypatch, tmp_path,
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(speech, "SPEAK_S", 0.3 if "sleep" in script else 10.0)
-    with pytest.raises(SpeechError, match=message):
+    with pytest.raises(SpeechError, match=message) as caught:
         speak("Hello", "en")
+    assert isinstance(caught.value, VoiceHangs) is ("sleep" in script), "only that one is not tried again"
 
 
 def test_sound_of_another_form_is_refused(monkeypatch, tmp_path):

@@ -10,13 +10,14 @@ from dialer.core.trunk import Trunk
 from dialer.pbx import taken
 from dialer.pbx.errors import NotFound
 from dialer.pbx.render import trunk_file
+from dialer.pbx.settings import Sip
 from dialer.pbx.trunks import TrunkLine
 
 LINE = TrunkLine(
     trunk=Trunk(id="lab", host="192.0.2.1", username="u", register=True, transport="tcp"),  # type: ignore[arg-type]
     secret="pw;x",
 )
-TEXT = trunk_file([LINE], sip_bind="127.0.0.1", sip_port=5060)
+TEXT = trunk_file([LINE], Sip())
 PAGE = (
     "# TYPE asterisk_pjsip_outbound_registration_status gauge\n"
     'asterisk_pjsip_outbound_registration_status{eid="0",username="sip:u@192.0.2.1:5060;transport=tcp",'
@@ -87,7 +88,7 @@ async def test_a_part_that_asterisk_refused_is_named():
 
 async def test_a_transport_that_stays_as_it_was_wants_a_restart():
     trunk = Trunk(id="t", host="192.0.2.1", transport="tls", tls_ca="/etc/ca.pem")  # type: ignore[arg-type]
-    text = trunk_file([TrunkLine(trunk=trunk)], sip_bind="127.0.0.1", sip_port=5060)
+    text = trunk_file([TrunkLine(trunk=trunk)], Sip())
     [transport, *_] = taken.by_trunk(text, ["t"])["t"]
     assert transport.is_transport
     ari = FakeAri()
@@ -117,15 +118,14 @@ def test_whether_it_is_registered(page, said):
 def test_a_trunk_that_does_not_register_has_no_registration():
     plain = trunk_file(
         [TrunkLine(trunk=Trunk(id="lab", host="192.0.2.1"))],  # type: ignore[arg-type]
-        sip_bind="127.0.0.1",
-        sip_port=5060,
+        Sip(),
     )
     assert taken.registration(PAGE, taken.by_trunk(plain, ["lab"])["lab"]) is None
 
 
 async def test_of_many_trunks_the_list_is_asked_once():
     lines = [TrunkLine(trunk=Trunk(id=f"t{n}", host="192.0.2.1")) for n in range(20)]  # type: ignore[arg-type]
-    text = trunk_file(lines, sip_bind="127.0.0.1", sip_port=5060)
+    text = trunk_file(lines, Sip())
 
     class Many(FakeAri):
         async def request(self, method: str, path: str, **_: Any) -> Any:

@@ -10,6 +10,7 @@ from dialer.core.trunk import Trunk
 from dialer.pbx import trunks
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.render import trunk_file
+from dialer.pbx.settings import Sip
 from dialer.pbx.taken import Section, by_trunk, sections
 from dialer.pbx.trunks import TLS_PORTS, TrunkLine, transport_of
 
@@ -19,7 +20,7 @@ def line(secret: str = "", **settings: Any) -> TrunkLine:
 
 
 def written(*lines: TrunkLine, sip_port: int = 5060) -> list[Section]:
-    return sections(trunk_file(lines, sip_bind="127.0.0.1", sip_port=sip_port))
+    return sections(trunk_file(lines, Sip(port=sip_port)))
 
 
 def part(found: list[Section], kind: str, name: str = "trunk-lab") -> dict[str, str]:
@@ -126,7 +127,7 @@ def test_a_transport_never_moves_when_another_trunk_comes():
 
 def test_behind_address_translation_transports_of_trunks_tell_the_outside_address_too():
     own = line(transport="tls", tls_ca="/etc/ca.pem")
-    text = trunk_file([own], sip_bind="0.0.0.0", sip_port=5060, outside="203.0.113.5")
+    text = trunk_file([own], Sip(bind="0.0.0.0", outside="203.0.113.5"))
     transport = part(sections(text), "transport", transport_of(own.trunk))
     assert transport["external_media_address"] == "203.0.113.5"
 
@@ -147,11 +148,8 @@ def test_of_two_transports_that_choose_one_port_the_second_has_the_next(monkeypa
 
 def test_what_one_trunk_is_written_as_hangs_on_it_alone():
     first, second = line(id="a"), line("pw", id="b", username="u", is_inbound=True)
-    together = trunk_file([first, second], sip_bind="127.0.0.1", sip_port=5060)
-    assert (
-        by_trunk(together, ["a"])["a"]
-        == by_trunk(trunk_file([first], sip_bind="127.0.0.1", sip_port=5060), ["a"])["a"]
-    )
+    together = trunk_file([first, second], Sip())
+    assert by_trunk(together, ["a"])["a"] == by_trunk(trunk_file([first], Sip()), ["a"])["a"]
 
 
 @pytest.mark.parametrize(

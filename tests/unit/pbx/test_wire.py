@@ -7,7 +7,7 @@ import pytest
 
 from dialer.core import commands as c
 from dialer.core import events as e
-from dialer.core.ids import AgentId, ChannelId, TrunkId, leg_of
+from dialer.core.ids import AgentId, ChannelId, TrunkId, leg_of, third_of
 from dialer.pbx import frames as f
 from dialer.pbx import wire
 from dialer.pbx.errors import (
@@ -18,7 +18,7 @@ from dialer.pbx.errors import (
     PbxUnreachable,
     ServerFault,
 )
-from dialer.pbx.phones import PhoneNews
+from dialer.pbx.phones import PhoneNews, TrunkNews
 from tests.unit.pbx.orders import (
     AT,
     BRIDGE,
@@ -70,6 +70,14 @@ UNKNOWN = e.FeatureDialed(at=AT, channel=LINE, phone="", code="")
         (f.Dial(peer=channel(A), dialstatus="ANSWER"), None),
         (f.Dial(peer=channel(A), dialstatus=""), None),
         (f.Dial(peer=channel(f"leg-{A}"), dialstatus="RINGING"), None),
+        *(
+            (
+                f.Dial(peer=channel(placed), dialstatus="CANCEL", forwarded=channel("1.7")),
+                e.CallRedirected(at=AT, channel=ChannelId("1.7")),
+            )
+            for placed in (A, f"leg-{A}-ann", f"third-{A}-1")
+        ),
+        (f.Dial(peer=channel("1.6"), dialstatus="CANCEL", forwarded=channel("1.7")), None),
         (
             f.ChannelDestroyed(channel=channel(A), cause=17, tech_cause=486),
             e.ContactHungUp(at=AT, attempt=A, cause=17, tech_cause=486),
@@ -146,7 +154,12 @@ def test_reachability_means_events(technology, resource, status, event):
             [leg_of(A, AgentId("ann")), "1763763201.12"],
             e.PhoneUsed(at=AT, phone="101", is_in_use=True),
         ),
-        ("trunk-lab", [A], None),
+        ("trunk-lab", [A], e.TrunkUsed(at=AT, trunk=TrunkId("lab"))),
+        (
+            "trunk-lab",
+            [A, "1763763201.12", third_of(A, 1)],
+            e.TrunkUsed(at=AT, trunk=TrunkId("lab"), channels=(ChannelId("1763763201.12"), third_of(A, 1))),
+        ),
         ("obzvon-nobody", ["1763763201.12"], None),
     ],
 )
@@ -154,6 +167,38 @@ def test_a_phone_is_in_use_by_what_is_not_our_leg(resource, channels, event):
     endpoint = f.Endpoint(technology="PJSIP", resource=resource, state="online", channel_ids=tuple(channels))
     assert wire.to_event(f.EndpointStateChange(endpoint=endpoint), AT) == event
     assert wire.phone_use(msgspec.structs.replace(endpoint, technology="IAX2"), AT) is None
+
+
+def test_what_becomes_of_channels_that_are_no_contacts_is_told():
+    third, other = third_of(A, 1, 2), f.Channel(id="1763763201.12")
+    rings = f.Dial(peer=f.Channel(id=third), dialstatus="RINGING")
+    assert wire.to_event(rings, AT) == e.ThirdRang(at=AT, channel=third)
+    forwards = f.Dial(peer=other, caller=f.Channel(id=A))
+    assert wire.to_event(forwards, AT) == e.CallForwarded(at=AT, attempt=A, channel=ChannelId(other.id))
+    assert wire.to_event(msgspec.structs.replace(forwards, dialstatus="RINGING"), AT) is None
+    gone = f.ChannelDestroyed(channel=f.Channel(id=third), cause=34, tech_cause=503)
+    assert wire.to_event(gone, AT) == e.LineEnded(at=AT, channel=third, cause=34, tech_cause=503)
+
+
+def test_a_callers_channel_is_told_anew_when_its_attempt_is_known():
+    known: dict[str, str] = {}
+    news = TrunkNews(lambda channel, _: known.get(channel, channel))
+    lab, mine, other = TrunkId("lab"), ChannelId("1.1"), ChannelId("1.2")
+
+    def used(*channels: ChannelId) -> e.TrunkUsed:
+        return e.TrunkUsed(at=AT, trunk=lab, channels=channels)
+
+    assert news.named(lab, AT) is None
+    assert news.heard(used(mine)) == used(mine)
+    assert news.heard(used(mine)) is None
+    known[mine] = A
+    assert news.named(lab, AT) == used(ChannelId(A))
+    assert news.heard(used(mine)) is None
+    assert news.heard(used(mine, other)) == used(ChannelId(A), other)
+    assert news.heard(used()) == used()
+    news.forget()
+    assert news.heard(used()) is None
+    assert news.heard(used(other)) == used(other)
 
 
 def test_only_news_of_a_phones_use_is_told():
