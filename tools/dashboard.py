@@ -187,6 +187,41 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
         ],
     ),
     (
+        "Conversations and callers",
+        [
+            lines(
+                "Operators' results a minute",
+                "As they give them.",
+                "none",
+                (
+                    f"60 * sum by (campaign, result) (rate(obzvon_operator_results_total{{{OF_CAMPAIGN}}}[5m]))",
+                    "{{campaign}} {{result}}",
+                ),
+                stack=True,
+            ),
+            lines(
+                "Holds and transfers an hour",
+                "That are over: what, with whom, and how it ended.",
+                "none",
+                (
+                    f"3600 * sum by (kind, party, outcome) (rate(obzvon_transfers_total{{{OF_CAMPAIGN}}}[15m]))",
+                    "{{kind}} {{party}} {{outcome}}",
+                ),
+                stack=True,
+            ),
+            lines(
+                "Callers who met nobody, an hour",
+                "Why, and what they got.",
+                "none",
+                (
+                    f"3600 * sum by (campaign, why, outcome) (rate(obzvon_missed_calls_total{{{OF_CAMPAIGN}}}[15m]))",
+                    "{{campaign}} {{why}} {{outcome}}",
+                ),
+                stack=True,
+            ),
+        ],
+    ),
+    (
         "Abandonment and pacing",
         [
             lines(

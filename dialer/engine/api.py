@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -23,10 +22,11 @@ from dialer.core.floor import Floor
 from dialer.core.ids import AgentId, CampaignId, LeadId, TrunkId
 from dialer.core.modes import KEPT
 from dialer.core.orders import came_of, why_not
-from dialer.core.values import FOREVER, AgentState, CallState
+from dialer.core.values import FOREVER
 from dialer.engine.identity import Clock
 from dialer.engine.loop import Engine, NotSaved
 from dialer.engine.process import EmbeddedError
+from dialer.engine.standing import health, pacing
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.inbox import Inbox
 from dialer.store.documents import BadFile
@@ -43,68 +43,6 @@ SAVED_S = 2.0
 _CAMPAIGN_ORDERS = {"start", "pause", "resume", "stop"}
 _AGENT_ORDERS = {"ready", "pause", "sign_out"}
 _TRUNK_ORDERS = {"enable", "disable", "remove"}
-
-
-class ServerHealth(msgspec.Struct, kw_only=True):
-    """How one Asterisk server is (*name*: empty for the only one). *is_up*: we hear it; *is_lost*: it is dead. *operators*: signed in there.
-    *why_not*: why nothing is originated there."""
-
-    name: str
-    is_up: bool
-    is_lost: bool
-    calls: int
-    channels_max: int
-    operators: int
-    why_not: list[str]
-
-
-class Health(msgspec.Struct, kw_only=True):
-    """How the engine is. *why_not*: why nothing is originated at this moment."""
-
-    engine: str
-    pbx_connected: bool
-    lag_ms: float
-    depth: int
-    journal_ok: bool
-    timers_ok: bool
-    originating: bool
-    live_calls: int
-    calls: dict[str, dict[str, int]]
-    """Live calls by campaign and state."""
-    hopper: dict[str, int]
-    trunks: dict[str, bool]
-    servers: list[ServerHealth]
-    why_not: list[str]
-    events: int
-    transactions: int
-
-
-class Decided(msgspec.Struct, kw_only=True):
-    """Why a campaign got as many calls as it did at the instant *at*: :class:`dialer.core.pacing.book.Reason`."""
-
-    at: float
-    placed: int
-    limit: str
-    figures: dict[str, float]
-    note: str
-    server: str = ""
-
-
-class Paced(msgspec.Struct, kw_only=True):
-    """A campaign's pacing. *last*: the last decision; *history*: those before and it, the oldest first; none for a
-    campaign that is dialed progressively by its mode. *answered*, *abandoned*: within the window of its promise."""
-
-    campaign: str
-    mode: str
-    state: str
-    last: Decided | None
-    history: list[Decided]
-    answered: int
-    abandoned: int
-    share_max: float
-    """What is promised."""
-    bound: tuple[float, float]
-    """Between what the true share lies, with the confidence of the campaign's settings."""
 
 
 class AgentOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -172,97 +110,21 @@ class Api:
         )
         return app
 
-    def health(self) -> Health:
-        """How the engine is now."""
-        floor, calls = self._floor, {}
-        for desk in floor.desks.values():
-            counts = dict.fromkeys(map(str, CallState), 0)
-            for attempt in desk.live:
-                counts[str(floor.calls[attempt].state)] += 1
-            calls[str(desk.campaign.id)] = {state: count for state, count in counts.items() if count}
-        why_not = floor.why_not_originating()
-        return Health(
-            engine=self._version,
-            pbx_connected=self._pbx_connected(),
-            lag_ms=round(max(self._engine.lag_s, self._inbox.lag_s) * 1000, 1),
-            depth=self._inbox.depth,
-            journal_ok=self._engine.journal_ok,
-            timers_ok=self._timers_ok(),
-            originating=not why_not,
-            live_calls=len(floor.calls),
-            calls=calls,
-            hopper={str(desk.campaign.id): len(desk.hopper) for desk in floor.desks.values()},
-            trunks={
-                str(desk.trunk.id): any(desk.is_up(server) for server in floor.servers.used)
-                for desk in floor.trunks.values()
-            },
-            servers=self._servers(),
-            why_not=why_not,
-            events=self._engine.events,
-            transactions=self._engine.transactions,
-        )
-
-    def _servers(self) -> list[ServerHealth]:
-        floor = self._floor
-        at_work = Counter(
-            agent.server for agent in floor.agents.values() if agent.state is not AgentState.SIGNED_OUT
-        )
-        return [
-            ServerHealth(
-                name=name,
-                is_up=desk.is_up,
-                is_lost=desk.is_lost,
-                calls=desk.live,
-                channels_max=desk.server.channels_max,
-                operators=at_work[name],
-                why_not=floor.why_not_originating(name),
-            )
-            for name, desk in floor.servers.items()
-            if desk.is_used
-        ]
-
     async def _health(self, request: web.Request) -> web.Response:
-        return _json(self.health())
-
-    def pacing(self, shown: int = REASONS_SHOWN) -> list[Paced]:
-        """Each campaign's pacing, with its latest decisions, *shown* at most."""
-        floor, at, found = self._floor, self._clock(), []
-        for desk in floor.desks.values():
-            campaign = desk.campaign
-            kept = floor.reasons_of(campaign.id)[-shown:]
-            history = [
-                Decided(
-                    at=decided_at,
-                    placed=reason.placed,
-                    limit=reason.limit,
-                    figures=reason.figures,
-                    note=reason.note,
-                    server=reason.server,
-                )
-                for decided_at, reason in kept
-            ]
-            ledger = floor.ledger(campaign.id)
-            answered, abandoned = ledger.totals(at) if ledger is not None else (0, 0)
-            found.append(
-                Paced(
-                    campaign=campaign.id,
-                    mode=campaign.mode,
-                    state=str(desk.state),
-                    last=history[-1] if history else None,
-                    history=history,
-                    answered=answered,
-                    abandoned=abandoned,
-                    share_max=campaign.pacing.abandonment.share,
-                    bound=ledger.bound(at) if ledger is not None else (0.0, 1.0),
-                )
-            )
-        return found
+        found = health(
+            self._engine,
+            version=self._version,
+            pbx_connected=self._pbx_connected(),
+            timers_ok=self._timers_ok(),
+        )
+        return _json(found)
 
     async def _on_pacing(self, request: web.Request) -> web.Response:
         text = request.query.get("last", str(REASONS_SHOWN))
         if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= KEPT):
             raise _Refused(400, f"last={text[:20]} is not allowed; allowed: a whole number from 1 to {KEPT}")
-        return _json({"at": self._clock(), "campaigns": self.pacing(int(text))})
+        at = self._clock()
+        return _json({"at": at, "campaigns": pacing(self._floor, at, int(text))})
 
     async def _on_reload(self, request: web.Request) -> web.Response:
         return _json(await self._reload())

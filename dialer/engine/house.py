@@ -22,13 +22,14 @@ from dialer import __version__
 from dialer.core import events as ev
 from dialer.core.deskphone import DeskPhone
 from dialer.core.floor import Floor
-from dialer.core.ids import CampaignId, LeadId, ServerId
-from dialer.core.values import Centre
+from dialer.core.ids import AttemptId, CampaignId, LeadId, ServerId
+from dialer.core.values import Campaign, Centre
 from dialer.engine.api import Api, listen
 from dialer.engine.arrivals import Arrivals
-from dialer.engine.configuring import Source
+from dialer.engine.configuring import Source, source_from
 from dialer.engine.dispatcher import Dispatcher
-from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis
+from dialer.engine.embedded import EmbeddedAsterisk
+from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.engine.identity import Clock, new_attempt_id
 from dialer.engine.lastword import LastWordDesk
 from dialer.engine.logs import tell_end
@@ -40,14 +41,13 @@ from dialer.engine.rearming import rearm
 from dialer.engine.recordings import Recordings
 from dialer.engine.serverline import Ears, ServerLine, keep_up
 from dialer.engine.servers import Asterisks, applied, forsaken, seed
+from dialer.engine.silence import Silence
 from dialer.pbx.client import AriClient
-from dialer.pbx.deskphones import phone_lines
 from dialer.pbx.inbox import Inbox
-from dialer.pbx.render import PhoneLine, TrunkLine
 from dialer.store.claims import claim
 from dialer.store.files import Secrets, SystemSettings, load_secrets, load_system
 from dialer.store.journal import Journal
-from dialer.store.loading import Loaded
+from dialer.store.loading import Loaded, outside_lines
 from dialer.store.pins import lay_out as lay_out_pins
 from dialer.store.settings import apply_centre
 from dialer.timers import Timers
@@ -80,10 +80,10 @@ class House:
         self._tasks: list[asyncio.Task[Any]] = []
         self._desk_phones: dict[str, DeskPhone] = {}
         self._countries: tuple[str, ...] = ()
-        self._allowed_from: tuple[str, ...] = ()
         self._recordings: Recordings
         self._arrivals: Arrivals
         self._dispatcher: Dispatcher
+        self._silence: Silence
         self._last_word: LastWordDesk
 
     @property
@@ -133,13 +133,15 @@ class House:
         loaded = await self._load(system)
         self._secrets = await asyncio.to_thread(load_secrets, self.home)
         await self._lay_out(loaded, system)
-        await self.asterisks.apply(self._trunk_lines(loaded), self._phone_lines(loaded))
-        await self.asterisks.configure(self._source(loaded, system))
+        source = self._source(loaded, system)
+        await self.asterisks.apply(source)
+        await self.asterisks.configure(source)
         at = self.clock()
         events: list[ev.Event] = [ev.CentreApplied(at=at, centre=loaded.centre)]
         events += self.asterisks.applied(system, at)
         events += [ev.TrunkApplied(at=at, trunk=trunk) for trunk in loaded.trunks]
         events += [ev.CampaignApplied(at=at, campaign=one.campaign) for one in loaded.campaigns]
+        events.append(ev.OutsideApplied(at=at, lines=outside_lines(loaded.phones)))
         events += [ev.AgentApplied(at=at, agent=one.card) for one in loaded.agents]
         for event in events:
             self.inbox.put(event)
@@ -153,8 +155,7 @@ class House:
     async def _load(self, system: SystemSettings) -> Loaded:
         """What the journal has now, with the centre's rules of *system*; and what we know ourselves of it from now on."""
         await self._keep_centre(system.centre)
-        loaded = await self.journal.load()
-        self._allowed_from = system.phones.allowed_from
+        loaded = await self.journal.load(self.clock())
         self._desk_phones = {phone.extension: phone for phone in loaded.phones}
         self._countries = loaded.centre.countries
         return loaded
@@ -180,13 +181,15 @@ class House:
             lambda: LastWordDesk(self.home, journal=self.journal, inbox=self.inbox, clock=self.clock)
         )
         self._stack.push_async_callback(self._last_word.aclose)
-        await self._start_servers(loaded)
+        source = self._source(loaded, self.settings)
+        await self._start_servers(source)
         await self._lay_out(loaded, self.settings)
         self._make_parts()
         for line in self.lines.values():
             await self._stack.enter_async_context(line.ari)
-        await self.asterisks.configure(self._source(loaded, self.settings))
+        await self.asterisks.configure(source)
         self._stack.push_async_callback(self._dispatcher.aclose)
+        self._stack.push_async_callback(self._silence.aclose)
         self._stack.push_async_callback(self._arrivals.aclose)
         await self._restore(loaded)
         await self._last_word.tell_choices()
@@ -194,7 +197,7 @@ class House:
         self._spawn(self.engine.run())
         self._stack.push_async_callback(self._recordings.aclose)
         owed = await self.journal.owed_recordings(self.clock())
-        await self._recordings.left_over(self.floor.calls, self.journal.find_calls, owed)
+        await self._recordings.left_over(growing(self.floor), self.journal.find_calls, owed)
         if self.redis is not None:
             self._spawn(keep_up(self.redis))
         for server in forsaken(self.floor):
@@ -211,16 +214,14 @@ class House:
             await self.asterisks.events_flow()
             await self._decided()
 
-    async def _start_servers(self, loaded: Loaded) -> None:
+    async def _start_servers(self, source: Source) -> None:
         settings = self.settings
         if settings.redis.mode == "embedded":
             self.redis = EmbeddedRedis(self.home / "redis", outlive=self._outlive)
             await self.redis.start()
             self._stack.push_async_exit(self._stopping(self.redis))
         self.asterisks = Asterisks(settings, outlive=self._outlive)
-        failure = await self.asterisks.start(
-            self._secrets, self._trunk_lines(loaded), self._phone_lines(loaded)
-        )
+        failure = await self.asterisks.start(source)
         for server in self.asterisks.embedded.values():
             self._stack.push_async_exit(self._stopping(server))
         if failure is not None:
@@ -257,19 +258,27 @@ class House:
             recordings=folder,
             clock=self.clock,
             trunk=lambda trunk: desk.trunk if (desk := self.floor.trunks.get(trunk)) else None,
-            campaign=lambda campaign: desk.campaign if (desk := self.floor.desks.get(campaign)) else None,
+            campaign=self._campaign,
             forget=self._last_word.choices.forget,
             phone=lambda extension: self._desk_phones.get(extension),
             countries=lambda: self._countries,
             sounds=self._last_word.prompts.waiting,
+            placed=lambda attempt: self._silence.watch(attempt),
+        )
+        self._silence = Silence(
+            route=self.asterisks.route,
+            inbox=self.inbox,
+            clock=self.clock,
+            calls=self.floor.calls,
         )
         self._arrivals = Arrivals(
             journal=self.journal,
             inbox=self.inbox,
             clock=self.clock,
-            campaign=lambda campaign: desk.campaign if (desk := self.floor.desks.get(campaign)) else None,
+            campaign=self._campaign,
             is_live=self.floor.calls.__contains__,
             has_trunk=self.floor.trunks.__contains__,
+            has_server=self.floor.servers.__contains__,
             give_back=lambda command: self._dispatcher.dispatch([command], self.clock()),
             region=settings.region,
         )
@@ -294,14 +303,20 @@ class House:
         self.engine.meter = self.counters
         self.counters.on_end = tell_end
 
+    def _campaign(self, campaign: CampaignId) -> Campaign | None:
+        desk = self.floor.desks.get(campaign)
+        return desk.campaign if desk is not None else None
+
     async def _restore(self, loaded: Loaded) -> None:
         """Take up what the journal remembers. That is the first event, so that all can be played again."""
         started = loaded.started(at=self.clock(), version=__version__, new_id=new_attempt_id)
         started = msgspec.structs.replace(started, servers=applied(self.settings))
         self.floor.take_up(started)
         seed(self._ears.whereabouts, self.floor)
-        self.counters.take_up(self.floor.calls)
+        self.counters.take_up([*self.floor.calls.values(), *(one.call for one in loaded.last)])
         await self.engine.decide([started])
+        for attempt in self.floor.calls:
+            self._silence.watch(attempt)  # its INVITE may be older: it is asked later than it could be
 
     def _api(self) -> Api:
         return Api(
@@ -352,24 +367,12 @@ class House:
         return CampaignId(row[0]) if row is not None else None
 
     def _source(self, loaded: Loaded, system: SystemSettings) -> Source:
-        return Source(
-            system=system,
-            secrets=self._secrets,
-            trunks=self._trunk_lines(loaded),
-            phones=self._phone_lines(loaded),
-        )
-
-    def _trunk_lines(self, loaded: Loaded) -> list[TrunkLine]:
-        return [TrunkLine(trunk=trunk, secret=self._secrets.trunk(trunk.id)) for trunk in loaded.trunks]
-
-    def _phone_lines(self, loaded: Loaded) -> list[PhoneLine]:
-        secrets = {phone.extension: self._secrets.phone(phone.extension) for phone in loaded.phones}
-        lines, lacking = phone_lines(loaded.phones, secrets, self._allowed_from)
+        source, lacking = source_from(system, self._secrets, loaded.trunks, loaded.phones)
         for extension in lacking:
             log.warning(
                 "A phone has no secret and cannot register", extra={"action": "phones", "phone": extension}
             )
-        return lines
+        return source
 
     # -- running ------------------------------------------------------------------------
 
@@ -399,3 +402,9 @@ class House:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self._stack.__aexit__(type(failure) if failure else None, failure, None)
+
+
+def growing(floor: Floor) -> set[AttemptId]:
+    """Whose recordings may still grow: live calls, and those that ended with their server while people may talk on there."""
+    left = (AttemptId(one) for desk in floor.servers.values() for one in desk.left)
+    return {*floor.calls, *left}

@@ -123,7 +123,7 @@ class LastWordDesk:
 
     async def aclose(self) -> None:
         """Nothing more is spoken."""
-        self.prompts.is_over = True
+        self.prompts.stop()
         for task in list(self._errands):
             task.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)

@@ -32,6 +32,8 @@ FILES = 5
 _NUMBER = re.compile(r"\+\d{6,15}(?!\d)|(?<=[/:])\d{7,20}(?=@)")
 """E.164 with its plus sign; and the user part of an address (``PJSIP/78001234567@trunk-x``, ``sip:...@host``)."""
 _UNTOLD = "+..."
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What would break a line, move a terminal's cursor, or turn a text round."""
 
 
 class Line(logging.Formatter):
@@ -42,7 +44,8 @@ class Line(logging.Formatter):
         self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
-        """The entry; line breaks in values are escaped, so an entry cannot pretend to be two."""
+        """The entry; line breaks and other control characters in values are escaped, so an entry cannot pretend to be two, nor play with
+        the terminal of who reads it."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         facts = {key: value for key, value in vars(record).items() if key not in _STANDARD}
         message = without_numbers(record.getMessage())
@@ -59,8 +62,12 @@ class Line(logging.Formatter):
                 entry["trace"] = trace
             return msgspec.json.encode(entry).decode()
         text = " ".join([message, *(f"{key}={_plain(value)}" for key, value in facts.items())])
-        line = f"{at} {record.levelname:<7} {record.name}: {text}".replace("\n", "\\n").replace("\r", "\\r")
+        line = _CONTROL.sub(_escaped, f"{at} {record.levelname:<7} {record.name}: {text}")
         return f"{line}\n{trace}" if trace else line
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def about_call(call: Call) -> dict[str, object]:

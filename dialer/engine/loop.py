@@ -179,7 +179,10 @@ class Engine:
             elif isinstance(command, DialThird):
                 self.inbox.put(
                     ev.ThirdRefused(
-                        at=self._clock(), channel=command.channel, reason="the journal could not be written"
+                        at=self._clock(),
+                        channel=command.channel,
+                        reason="the journal could not be written",
+                        is_ours=True,
                     )
                 )
             elif isinstance(command, RingAgent) and decision.forbidden_by:
@@ -212,8 +215,9 @@ class Engine:
                 is_found = isinstance(event, ev.PbxConnected | ev.PbxListed) or (
                     isinstance(event, ev.ContactHungUp) and event.cause is None
                 )
-                if is_over or is_found:
-                    self._recordings.finish(call)
+                is_lost = isinstance(event, ev.PbxLost)
+                if is_over or is_found or is_lost:
+                    self._recordings.finish(call, is_lost=is_lost)
                 else:
                     self._recordings.forget(call.attempt)
 

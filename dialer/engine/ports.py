@@ -38,19 +38,21 @@ def choose_ports(
     sip: int = 0,
     rtp: tuple[int, int] | None = None,
     rtp_count: int = 200,
-    rtp_taken: Collection[tuple[int, int]] = (),
+    others: Collection[Ports] = (),
 ) -> Ports:
     """Ports for an Asterisk; those that are given are kept, the others (0, None) are chosen.
 
-    *rtp_taken*: ranges of other servers, which may not use them at this moment.
+    *others*: what was chosen for other servers, which do not use it yet, or not at this moment.
 
     :raises NoFreePort: none is free in the spans that we choose from.
     """
     rng = random.SystemRandom()
-    rtp_first, rtp_last = rtp or _choose_range(rng, rtp_count, rtp_taken)
+    ranges = [(one.rtp_first, one.rtp_last) for one in others]
+    rtp_first, rtp_last = rtp or _choose_range(rng, rtp_count, ranges)
+    taken = {one.http for one in others} | {port for one in others for port in (one.sip, one.sip + 1)}
     return Ports(
-        http=http or _choose(rng, HTTP_SPAN, "HTTP", tcp=True, udp=False),
-        sip=sip or _choose(rng, SIP_SPAN, "SIP", tcp=True, udp=True),
+        http=http or _choose(rng, HTTP_SPAN, "HTTP", tcp=True, udp=False, taken=taken),
+        sip=sip or _choose(rng, SIP_SPAN, "SIP", tcp=True, udp=True, taken=taken),
         rtp_first=rtp_first,
         rtp_last=rtp_last,
     )
@@ -71,9 +73,14 @@ def is_free(port: int, *, tcp: bool = False, udp: bool = False) -> bool:
     return True
 
 
-def _choose(rng: random.Random, span: tuple[int, int], what: str, *, tcp: bool, udp: bool) -> int:
+def _choose(
+    rng: random.Random, span: tuple[int, int], what: str, *, tcp: bool, udp: bool, taken: Collection[int]
+) -> int:
     # Pairs (SIP, and TLS on the next) begin with an even port, so that those of two servers that start at once do not overlap.
-    for port in rng.sample(range(span[0], span[1] + 1, 2 if udp else 1), 200):
+    ports = range(span[0], span[1] + 1, 2 if udp else 1)
+    for port in rng.sample(ports, min(200, len(ports))):
+        if port in taken:
+            continue
         if is_free(port, tcp=tcp, udp=udp) and (not udp or is_free(port + 1, tcp=True)):
             return port
     raise NoFreePort(f"no free port for {what} between {span[0]} and {span[1]}")

@@ -21,6 +21,8 @@ import msgspec
 from dialer.engine import child
 
 POLL_S = 0.05
+START_S = 30.0
+STOP_S = 10.0
 
 
 class EmbeddedError(Exception):
@@ -156,3 +158,9 @@ def is_alive(note: Note) -> bool:
         return False
     fields = stat.rpartition(")")[2].split()
     return fields[0] not in "ZX" and int(fields[19]) == note.start_ticks
+
+
+def environment() -> dict[str, str]:
+    """What a server may know of our environment: next to nothing, and none of our secrets."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ", "TMPDIR") if name in os.environ}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin"} | kept

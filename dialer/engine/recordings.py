@@ -12,6 +12,8 @@ any point leaves something from which the same result is made again.
 2. The file begins with the answer, whether an engine lives or not: where it is, somebody answered.
 3. What the disk refuses (it is full, say) is tried again for as long as the engine runs, and at its next
    start. A recording is missing only when nothing was recorded.
+4. A call on a server that counts as dead may go on out of our sight, and be recorded. What there is becomes a recording, but the raw
+   file stays: the next start makes the whole of it.
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ class Recordings:
         self._inbox = inbox
         self._clock = clock
         self._asked: set[AttemptId] = set()
+        self._may_grow: set[AttemptId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._retries: dict[AttemptId, asyncio.TimerHandle] = {}
         self._one_at_a_time = asyncio.Semaphore(1)
@@ -79,8 +82,8 @@ class Recordings:
         """*attempt* ended before anything could be recorded."""
         self._asked.discard(attempt)
 
-    def finish(self, call: Call) -> None:
-        """*call* is over: make its recording ready. Returns at once.
+    def finish(self, call: Call, *, is_lost: bool = False) -> None:
+        """*call* is over: make its recording ready. Returns at once. *is_lost*: with its server, which may only be out of our sight.
 
         A call that was to be recorded and was answered has a recording or lacks one. Any other has one
         if its file is there: it was placed by an engine before this one, or was answered while nobody
@@ -88,10 +91,15 @@ class Recordings:
         """
         is_due = call.attempt in self._asked and call.was_answered
         self._asked.discard(call.attempt)
+        if is_lost:
+            self._may_grow.add(call.attempt)
         self._spawn(self._finish(call, is_due=is_due))
 
     def stored(self, recording: ev.RecordingStored) -> None:
-        """The journal has it: the raw file is not needed any more."""
+        """The journal has it: the raw file is not needed any more, or not by us."""
+        if recording.attempt in self._may_grow:
+            self._may_grow.remove(recording.attempt)
+            return
         self._spawn(_remove((self._folder / recording.path).with_suffix(".raw")))
 
     async def left_over(

@@ -21,7 +21,9 @@ from dialer.core import events as ev
 from dialer.core.floor import Floor
 from dialer.core.ids import ONLY, ChannelId, ServerId
 from dialer.engine.arrivals import Arrivals
-from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis
+from dialer.engine.asterisklog import keep_short
+from dialer.engine.embedded import EmbeddedAsterisk
+from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.engine.identity import Clock
 from dialer.engine.lastword import LastWordDesk
 from dialer.engine.process import EmbeddedError
@@ -31,7 +33,7 @@ from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxError
 from dialer.pbx.frames import AnyFrame, StasisStart
 from dialer.pbx.inbox import Inbox
-from dialer.pbx.phones import PhoneNews
+from dialer.pbx.phones import PhoneNews, TrunkNews
 from dialer.pbx.render import TrunkLine
 from dialer.pbx.whereabouts import Whereabouts
 from dialer.pbx.wire import arrival, to_event
@@ -93,6 +95,7 @@ class ServerLine:
         self._ears = ears
         self._lost_after_s = lost_after_s
         self._phone_news = PhoneNews()
+        self._trunk_news = TrunkNews(lambda channel, told: ari.aliases.ours(channel, told))
 
     def works(self) -> list[Coroutine[Any, Any, Any]]:
         """What goes on for ever."""
@@ -101,7 +104,7 @@ class ServerLine:
             self.keep_looking(),
         ]
         if self.asterisk is not None:
-            works.append(keep_up(self.asterisk))
+            works += [keep_up(self.asterisk), keep_short(self.asterisk)]
         if self.server != ONLY:
             works.append(self.keep_watch())
         return works
@@ -119,6 +122,8 @@ class ServerLine:
         ):
             found = arrival(frame.channel.id, frame.args[1:])
             if found is not None:
+                if (news := self._trunk_news.named(found.trunk, self._ears.clock())) is not None:
+                    self._put(news)
                 self._ears.arrivals.came(found, self.server)
                 return
         event = to_event(frame, self._ears.clock())
@@ -131,6 +136,14 @@ class ServerLine:
             return
         if isinstance(event, ev.ContactChose):
             self._ears.last_word.heard(event)
+        if isinstance(event, ev.TrunkUsed):
+            news = self._trunk_news.heard(event)
+            if news is None:
+                return
+            event = news
+        self._put(event)
+
+    def _put(self, event: ev.Event) -> None:
         event = of_server(event, self.server)
         if self._ears.arrivals is not None:
             self._ears.arrivals.put(event)
@@ -141,6 +154,7 @@ class ServerLine:
         """Events flow. Raises PbxError."""
         for change in await list_endpoints(self.ari, self._ears.clock()):
             self.tell(change)
+        self._trunk_news.forget()
         channels = await self._list_living(is_sure=True)
         await self._ears.last_word.tell_choices()
         self.is_lost = False

@@ -19,7 +19,7 @@ from dialer.core.commands import AnyCommand, SendToLastWord, SendToOverflow
 from dialer.core.floor import Floor
 from dialer.core.ids import ONLY, ServerId
 from dialer.core.values import AgentState, Call, CallState
-from dialer.engine.configuring import Source, refresh
+from dialer.engine.configuring import Source, refresh, settings_of
 from dialer.engine.embedded import EmbeddedAsterisk
 from dialer.engine.install import find_asterisk
 from dialer.engine.ports import Ports, choose_ports
@@ -28,11 +28,10 @@ from dialer.engine.serverline import Ears, ServerLine, trunks_of
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.client import AriClient, Meter
 from dialer.pbx.errors import PbxError
-from dialer.pbx.render import PhoneLine, TrunkLine
 from dialer.pbx.requests import to_request
 from dialer.pbx.whereabouts import Whereabouts
-from dialer.store.files import MUSIC_FOLDER, SHARED_FOLDER, TLS_FOLDER, Secrets, SystemSettings
 from dialer.store.files import Ports as PortSettings
+from dialer.store.files import Secrets, SystemSettings
 
 log = logging.getLogger(__name__)
 
@@ -51,18 +50,9 @@ class Asterisks:
         self._outlive = outlive
         self._whereabouts = Whereabouts()
 
-    async def start(
-        self, secrets: Secrets, trunks: list[TrunkLine], phones: list[PhoneLine]
-    ) -> Exception | None:
+    async def start(self, source: Source) -> Exception | None:
         """Start the embedded ones; why one of them does not start, while others run."""
-        self.embedded, failure = await _start(
-            self._settings,
-            password=secrets.ari_of,
-            trunks=lambda server: trunks_of(trunks, server),
-            phones=phones,
-            outlive=self._outlive,
-            monitor=secrets.ari_monitor,
-        )
+        self.embedded, failure = await _start(source, outlive=self._outlive)
         return failure
 
     def connect(self, secrets: Secrets, ears: Ears, meter: Callable[[ServerId], Meter]) -> None:
@@ -81,11 +71,14 @@ class Asterisks:
         """Who is given *command*: see :func:`clients_for`."""
         return clients_for(self.lines.values(), self._whereabouts, command, channel)
 
-    async def apply(self, trunks: list[TrunkLine], phones: list[PhoneLine]) -> None:
-        """Each embedded server takes these trunks and phones (rule 3). Raises EmbeddedError: none of them did."""
+    async def apply(self, source: Source) -> None:
+        """Each embedded server takes its trunks and phones (rule 3). Raises EmbeddedError: none of them did."""
         names = list(self.embedded)
         done = await asyncio.gather(
-            *(self.embedded[name].apply_lines(trunks_of(trunks, name), phones) for name in names),
+            *(
+                self.embedded[name].apply_lines(trunks_of(source.trunks, name), source.phones)
+                for name in names
+            ),
             return_exceptions=True,
         )
         failures = {
@@ -208,41 +201,26 @@ def clients_for(
 
 
 async def _start(
-    settings: SystemSettings,
-    *,
-    password: Callable[[ServerId], str],
-    trunks: Callable[[ServerId], list[TrunkLine]],
-    phones: Iterable[PhoneLine],
-    outlive: bool,
-    monitor: str = "",
+    source: Source, *, outlive: bool
 ) -> tuple[dict[ServerId, EmbeddedAsterisk], Exception | None]:
     """Start the embedded servers side by side; those that run, and why another does not (then there is no use in these)."""
     made: dict[ServerId, EmbeddedAsterisk] = {}
-    spans: list[tuple[int, int]] = []
-    embedded = {name: one for name, one in settings.servers.items() if one.mode == "embedded"}
+    chosen: list[Ports] = []
+    system = source.system
+    embedded = {name: one for name, one in system.servers.items() if one.mode == "embedded"}
     if not embedded:
         return {}, None
     found = await asyncio.to_thread(find_asterisk)
-    phones = list(phones)
     for name, one in embedded.items():
-        ports = await _ports(one.ports, spans)
-        spans.append((ports.rtp_first, ports.rtp_last))
+        ports = await _ports(one.ports, chosen)
+        chosen.append(ports)
         made[name] = EmbeddedAsterisk(
             found,
-            settings.asterisk_folder(name),
-            ari_user=one.user,
-            ari_password=password(name),
+            system.asterisk_folder(name),
+            settings_of(system, source.secrets, name),
             ports=ports,
-            trunks=trunks(name),
-            phones=phones,
-            sip_bind=one.ports.sip_address,
-            outside=one.ports.external_address,
-            music=settings.home / MUSIC_FOLDER,
-            shared=settings.home / SHARED_FOLDER,
-            recordings=settings.recordings_folder,
-            tls=settings.home / TLS_FOLDER,
-            system_name=name,
-            ari_monitor_password=monitor,
+            trunks=trunks_of(source.trunks, name),
+            phones=source.phones,
             outlive=outlive,
         )
     done = await asyncio.gather(*(one.start() for one in made.values()), return_exceptions=True)
@@ -258,7 +236,7 @@ async def _start(
     return running, failure
 
 
-async def _ports(given: PortSettings, spans: list[tuple[int, int]]) -> Ports:
+async def _ports(given: PortSettings, others: list[Ports]) -> Ports:
     rtp = given.rtp
     return await asyncio.to_thread(
         choose_ports,
@@ -266,5 +244,5 @@ async def _ports(given: PortSettings, spans: list[tuple[int, int]]) -> Ports:
         sip=given.sip,
         rtp=(rtp, rtp + given.rtp_count - 1) if rtp else None,
         rtp_count=given.rtp_count,
-        rtp_taken=tuple(spans),
+        others=others,
     )

@@ -1,7 +1,11 @@
 """Counters and histograms: fed by what was decided and is in the journal. See the package's rules.
 
 A call is counted twice in its life: when it begins and when it has ended. Calls that an engine before this one placed
-are known by :meth:`Counters.take_up`, and are counted when they end.
+are known by :meth:`Counters.take_up`, and are counted when they end; calls that came while there was none (``CallMissed``) in both ways at once.
+
+The results that operators give are the campaign's own words, ten at a time by the file's schema. An engine tells so many different ones of a
+campaign in its life as :data:`RESULTS_MAX`; what comes then is ``other``, so that a campaign that is applied anew every day makes no
+series without end.
 """
 
 from __future__ import annotations
@@ -13,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from dialer.core import events as ev
-from dialer.core.commands import AnyCommand, SaveCall
-from dialer.core.ids import AttemptId, ServerId
+from dialer.core.commands import AnyCommand, SaveCall, SaveTransfer
+from dialer.core.ids import AttemptId, CampaignId, ServerId
+from dialer.core.transfer_facts import Transfer, TransferState
 from dialer.core.values import Call, CallState, Result
-from dialer.engine.metrics.words import cause_word, failure_word, request_word
+from dialer.engine.metrics.words import cause_word, failure_word, missed_words, request_word
 from dialer.pbx.errors import PbxError
 from dialer.store.errors import JournalError, JournalRefused
 
@@ -25,6 +30,10 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # one line less for 
 _QUICK_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _WAIT_S = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 120.0)
 _DELAY_S = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0)
+RESULTS_MAX = 30
+"""Different results of operators that are told by name, of each campaign."""
+SAID_KEPT = 4096
+"""Of so many calls it is known which result was counted."""
 _TALK_S = (10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
 
 
@@ -37,7 +46,10 @@ class Counters:
         """Told of each call that ended, once."""
         self.declared: list[Counter | Histogram] = []
         """All of them, for whoever describes them."""
-        self._live: set[AttemptId] = set()
+        self._live: dict[AttemptId, CampaignId] = {}
+        self._said: dict[AttemptId, str] = {}
+        """The result of each call that an operator gave last."""
+        self._results: dict[CampaignId, set[str]] = {}
         of_call = ("campaign", "trunk", "server", "direction")
         self._begun = self._counter(
             "obzvon_calls_begun", "Calls placed, and calls that people made to us.", of_call
@@ -53,6 +65,23 @@ class Counters:
         )
         self._talk = self._histogram(
             "obzvon_talk_seconds", "Length of conversations.", _TALK_S, ("campaign",)
+        )
+        self._given = self._counter(
+            "obzvon_operator_results",
+            "Results that operators gave. One that is changed counts again; beyond 30 different ones of a campaign: other.",
+            ("campaign", "result"),
+        )
+        self._missed = self._counter(
+            "obzvon_missed_calls",
+            "Calls to us that met no operator: why (closed, overflow, hung_up, no_engine), and what the caller got"
+            " (callback, voicemail, forwarded, nothing), as far as it was known at the end of the call.",
+            ("campaign", "why", "outcome"),
+        )
+        self._transfers = self._counter(
+            "obzvon_transfers",
+            "Holds, blind transfers and consultations that are over: with a colleague, somebody outside or nobody; how they"
+            " ended (completed, returned, failed, left, ended).",
+            ("campaign", "kind", "party", "outcome"),
         )
         of_trunk = ("trunk", "server")
         self._seizures = self._counter(
@@ -100,9 +129,13 @@ class Counters:
 
     # -- what the engine tells ------------------------------------------------------------
 
-    def take_up(self, live: Iterable[AttemptId]) -> None:
-        """Calls that were placed by an engine before this one."""
-        self._live.update(live)
+    def take_up(self, calls: Iterable[Call]) -> None:
+        """Calls of an engine before this one: live ones, and those whose operator may still give or change a result."""
+        for call in calls:
+            if call.state is not CallState.ENDED:
+                self._live[call.attempt] = call.campaign
+            if call.operator_result is not None:
+                self._said[call.attempt] = call.operator_result
 
     def batch(self, events: int, lag_s: float) -> None:
         """A batch of so many events is decided on, the oldest of which waited *lag_s*."""
@@ -129,8 +162,13 @@ class Counters:
             self._stored.inc()
         elif isinstance(event, ev.RecordingMissing):
             self._missing.inc()
+        for command in commands:  # before the calls: with a call ends what was done with it
+            if isinstance(command, SaveTransfer) and command.transfer.state is TransferState.OVER:
+                self._count_transfer(command.transfer)
         for command in commands:
             if isinstance(command, SaveCall):
+                if isinstance(event, ev.CallMissed) and command.call.attempt == event.attempt:
+                    self._begin(command.call)
                 self._saved(command.call)
 
     def of_server(self, server: ServerId) -> Callable[[str, str, float, PbxError | None], None]:
@@ -149,16 +187,39 @@ class Counters:
         is_known = call.attempt in self._live
         if call.state is CallState.ENDED:
             if is_known:  # else it was counted: this is a later word on it
-                self._live.discard(call.attempt)
+                del self._live[call.attempt]
                 self._count_end(call)
                 if self.on_end is not None:
                     self.on_end(call)
         elif not is_known:
-            self._live.add(call.attempt)
-            self._begun.labels(*_of_call(call)).inc()
+            self._begin(call)
+        if call.operator_result not in (None, self._said.get(call.attempt)):
+            self._count_result(call, str(call.operator_result))
+
+    def _begin(self, call: Call) -> None:
+        self._live[call.attempt] = call.campaign
+        self._begun.labels(*_of_call(call)).inc()
+
+    def _count_result(self, call: Call, result: str) -> None:
+        self._said.pop(call.attempt, None)
+        while len(self._said) >= SAID_KEPT:
+            del self._said[next(iter(self._said))]
+        self._said[call.attempt] = result
+        told = self._results.setdefault(call.campaign, set())
+        if result not in told and len(told) < RESULTS_MAX:
+            told.add(result)
+        self._given.labels(call.campaign, result if result in told else "other").inc()
+
+    def _count_transfer(self, transfer: Transfer) -> None:
+        """Nothing changes one that is over: it is written once."""
+        party = "colleague" if transfer.colleague else "outside" if transfer.trunk else "nobody"
+        campaign = self._live.get(transfer.attempt, "")
+        self._transfers.labels(campaign, transfer.kind, party, transfer.outcome or "ended").inc()
 
     def _count_end(self, call: Call) -> None:
         self._ended.labels(str(call.result), *_of_call(call)).inc()
+        if call.direction == "in" and call.result is Result.MISSED:
+            self._missed.labels(call.campaign, *missed_words(call)).inc()
         if call.connected_at is not None and call.answered_at is not None:
             self._wait.labels(call.campaign).observe(max(0.0, call.connected_at - call.answered_at))
         if call.connected_at is not None and call.ended_at is not None:

@@ -72,7 +72,8 @@ class Watch:
         """Whether new calls can be served now."""
         servers = self._inside.servers()
         away = sorted(server or "Asterisk" for server, (is_up, _) in servers.items() if not is_up)
-        others = [one for one in self._inside.floor.why_not_originating() if "journal" not in one]
+        why_not = self._inside.floor.why_not_originating()
+        others = [why for obstacle, why in why_not.items() if obstacle != "journal"]
         said = {
             "journal": (self._inside.journal_ok(), "the journal cannot be written"),
             "events": (len(away) < len(servers), f"no events from {', '.join(away)}"),

@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from dialer.pbx.errors import PbxError, PbxGarbled, PbxRefused, PbxTimeout, PbxUnreachable
+from typing import get_args
 
-SIP_STATUSES = frozenset(
-    {300, 301, 302, 305, 380}
-    | {
-        400,
-        401,
-        402,
-        403,
-        404,
-        405,
-        406,
-        407,
-        408,
-        410,
-        412,
-        413,
-        414,
-        415,
-        416,
-        420,
-        421,
-        422,
-        423,
-        433,
-        436,
-        437,
-        438,
-    }
-    | {480, 481, 482, 483, 484, 485, 486, 487, 488, 489, 491, 493, 494}
-    | {500, 501, 502, 503, 504, 505, 513, 580, 600, 603, 604, 606, 607, 608}
-)
-"""Those that are registered (RFC 3261 and its followers); a carrier may send any three digits."""
+from dialer.core.incoming import Overflow
+from dialer.core.values import Call
+from dialer.pbx.errors import PbxError, PbxGarbled, PbxRefused, PbxTimeout, PbxUnreachable
+from dialer.pbx.sipwords import SIP
+
 _WORDS = frozenset(
     {"channels", "bridges", "playbacks", "applications", "endpoints", "asterisk", "recordings"}
 )
@@ -84,10 +58,22 @@ def failure_word(error: PbxError) -> str:
             return "other"
 
 
+def missed_words(call: Call) -> tuple[str, str]:
+    """Why a call to us met no operator, and what the caller got."""
+    if call.ending.startswith("closed_"):
+        why = "closed"
+    elif call.ending in get_args(Overflow):
+        why = "overflow"
+    else:
+        why = "no_engine" if call.ending == "no_engine" else "hung_up"
+    outcomes = {"later": "callback", "voicemail": "voicemail", "forwarded": "forwarded"}
+    return why, outcomes.get(call.choice or "", "nothing")
+
+
 def cause_word(cause: int | None, tech_cause: int | None) -> str:
     """Why a trunk did not carry a call to an answer: the SIP status, else the cause of Q.850."""
     if tech_cause is not None and 300 <= tech_cause < 700:
-        return f"sip_{tech_cause}" if tech_cause in SIP_STATUSES else f"sip_{tech_cause // 100}xx"
+        return f"sip_{tech_cause}" if tech_cause in SIP else f"sip_{tech_cause // 100}xx"
     if cause is not None and 0 < cause < 128:
         return f"q850_{cause}"
     return "unknown"

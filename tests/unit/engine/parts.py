@@ -127,6 +127,7 @@ class Shelf:
         self.kept: list[ev.RecordingStored] = []
         self.asked: list[AttemptId] = []
         self.forgotten: list[AttemptId] = []
+        self.lost: list[Call] = []
 
     def ask(self, attempt: AttemptId) -> None:
         self.asked.append(attempt)
@@ -134,8 +135,8 @@ class Shelf:
     def forget(self, attempt: AttemptId) -> None:
         self.forgotten.append(attempt)
 
-    def finish(self, call: Call) -> None:
-        self.finished.append(call)
+    def finish(self, call: Call, *, is_lost: bool = False) -> None:
+        (self.lost if is_lost else self.finished).append(call)
 
     def stored(self, recording: ev.RecordingStored) -> None:
         self.kept.append(recording)

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dialer.core import events as ev
 from dialer.core.commands import SendToOverflow
@@ -77,6 +78,7 @@ class World:
             campaign=self.campaigns.get,
             is_live=self.live.__contains__,
             has_trunk=lambda trunk: trunk == "north",
+            has_server=lambda server: server in ("", "paris"),
             give_back=self.given_back.append,
             region="RU",
         )
@@ -165,8 +167,6 @@ async def test_a_campaign_that_is_gone_takes_no_call(world: World) -> None:
 
 
 async def test_a_trunk_that_nobody_knows_is_the_campaigns(world: World) -> None:
-    from msgspec.structs import replace
-
     world.arrivals.came(replace(CAME, trunk=TrunkId("")))
     (event,) = await world.told()
     assert isinstance(event, ev.CallArrived)
@@ -183,10 +183,14 @@ async def test_a_note_of_an_unknown_call_becomes_a_missed_one(world: World) -> N
         did="+74950000001",
         caller="89160000001",
         trunk="south",
+        server="paris",
     )
     event = await world.arrivals.introduce(note, 100.0)
     assert event is not None
     assert (event.at, event.arrived_at, event.choice, event.due) == (100.0, 50.0, "later", 90.0)
-    assert (event.trunk, event.number) == ("north", "+79160000001")
+    assert (event.trunk, event.number, event.server) == ("north", "+79160000001", "paris")
+    elsewhere = await world.arrivals.introduce(replace(note, server="oslo"), 100.0)
+    assert elsewhere is not None
+    assert elsewhere.server == "", "a server that is none of ours is not made one by a note"
     del world.campaigns[SPRING.id]
     assert await world.arrivals.introduce(note, 100.0) is None

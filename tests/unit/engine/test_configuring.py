@@ -12,7 +12,17 @@ from dialer.core.deskphone import DeskPhone
 from dialer.core.ids import ONLY, TrunkId
 from dialer.core.values import Trunk
 from dialer.engine import configuring
-from dialer.engine.configuring import difference, install, masked, refresh, render, render_includes, source_of
+from dialer.engine.configuring import (
+    difference,
+    install,
+    masked,
+    refresh,
+    render,
+    render_includes,
+    settings_of,
+    source_from,
+    source_of,
+)
 from dialer.engine.process import EmbeddedError
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.render import files_folder
@@ -73,6 +83,32 @@ def test_a_complete_configuration_is_written_and_named(home, folders):
     assert "[101]" in (conf.parent / "pjsip_phones.conf").read_text()
 
 
+def test_an_embedded_asterisk_is_rendered_from_the_same_settings(home):
+    """As one of one's own, but for the ports, which it is given when it starts."""
+    (home / "obzvon.toml").write_text('language = "ru"\n[ports]\nexternal_address = "198.51.100.4"\n')
+    found = settings_of(files.load_system(home), files.load_secrets(home), ONLY)
+    assert (found.language, found.sip.outside, found.sip.bind) == ("ru", "198.51.100.4", "127.0.0.1")
+    assert (found.ari_password, found.ari_monitor_password) == (SECRET, "another-long-secret")
+    assert (found.shared, found.recordings) == (home / "run", home / "recordings")
+    assert SECRET not in repr(found)
+
+
+def test_who_lacks_a_secret_is_told_and_who_needs_none_is_given_none(home):
+    system, secrets = files.load_system(home), files.Secrets(trunks={"lab": "left"}, phones={"101": "s"})
+    trunks = [
+        Trunk(id=TrunkId("lab"), host="192.0.2.1"),
+        Trunk(id=TrunkId("own"), host="192.0.2.1", username="u"),
+    ]
+    phones = [
+        DeskPhone(extension="101"),
+        DeskPhone(extension="102"),
+        DeskPhone(extension="103", model="outside"),
+    ]
+    source, lacking = source_from(system, secrets, trunks, phones)
+    assert [line.secret for line in source.trunks] == ["", ""], "a secret without a user name is left over"
+    assert ([line.extension for line in source.phones], lacking) == (["101"], ["102"])
+
+
 def test_without_its_password_there_is_no_monitor(home, folders):
     files.write_private(home / "secrets.toml", f'ari = "{SECRET}"\n')
     assert "monitor]" not in (render(home, **folders).parent / "ari.conf").read_text()
@@ -131,6 +167,8 @@ def test_a_changed_password_is_seen_and_not_shown():
     assert before == "[a]\npassword = *** (old)\npassword = ***\n"
     assert after == "[a]\npassword = *** (new)\npassword = ***\n"
     assert masked("auth_password=x\n", "")[0] == "auth_password=*** (old)\n"
+    theirs = "secret=x\nmd5_cred = x\nARIPassword=>x\noauth_secret=x\npassword_digest=MD5:x\n"
+    assert "x" not in masked(theirs, "")[0]
 
 
 def test_installing_says_what_was_done_and_what_is_to_do(home, etc):

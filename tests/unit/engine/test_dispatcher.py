@@ -69,8 +69,10 @@ class Rig:
         self.journal = FakeJournal()
         self.timers = FakeTimers()
         self.campaigns = {CAMPAIGN.id: CAMPAIGN}
+        self.trunks = {TRUNK.id: TRUNK}
         self.now = AT
         self.forgotten: list[str] = []
+        self.placed: list[AttemptId] = []
         self.dispatcher = Dispatcher(
             route=lambda *_: [self.ari],
             inbox=self.inbox,
@@ -78,9 +80,10 @@ class Rig:
             timers=self.timers,  # type: ignore[arg-type]
             recordings=folder,
             clock=lambda: self.now,  # type: ignore[arg-type]
-            trunk={TRUNK.id: TRUNK}.get,
+            trunk=self.trunks.get,
             campaign=lambda name: self.campaigns.get(name),
             forget=self.forgotten.append,
+            placed=self.placed.append,
         )
 
     def do(self, *commands: Any) -> None:
@@ -231,6 +234,18 @@ async def test_a_hang_up_waits_for_the_originate_that_is_on_its_way(rig):
     free.set()
     await rig.idle()
     assert rig.ari.done == ["POST /channels", f"DELETE /channels/{attempt(1)}"]
+
+
+async def test_who_watches_calls_is_told_of_those_that_asterisk_has_begun(rig):
+    def fail(method: str, path: str) -> None:
+        raise refused(500, "Allocation failed")
+
+    rig.do(dialing(1)[1], HangUp(channel=LINE))
+    await rig.idle()
+    rig.ari.answer = fail
+    rig.do(dialing(2)[1])
+    await rig.idle()
+    assert rig.placed == [attempt(1)]
 
 
 async def test_an_originate_that_is_late_is_not_sent(rig):
@@ -498,6 +513,19 @@ async def test_a_third_party_is_looked_up_on_the_lists_right_before(rig):
     (refused,) = rig.inbox.of(ev.ThirdRefused)
     assert refused.channel == THIRD
     assert "do_not_call" in refused.reason
+
+
+async def test_a_number_that_costs_who_calls_it_is_no_third_party_unless_the_trunk_names_it(rig):
+    """An operator who may call anybody in the country may not be paid for it by the number."""
+    costly = msgspec.structs.replace(third(), number="+78091234567")
+    rig.do(costly)
+    await rig.idle()
+    assert rig.ari.done == []
+    assert "cost" in rig.inbox.of(ev.ThirdRefused)[0].reason
+    rig.trunks[TRUNK.id] = msgspec.structs.replace(TRUNK, destinations=("+7809",))
+    rig.do(costly)
+    await rig.idle()
+    assert rig.ari.done == ["POST /channels"]
 
 
 async def test_who_cannot_be_looked_up_is_not_called(rig):

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from dialer.engine import child
-from dialer.engine.embedded import EmbeddedError, EmbeddedRedis, find_asterisk
+from dialer.engine.embedded import EmbeddedError, find_asterisk
+from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.engine.ports import NoFreePort, choose_ports, is_free
 from dialer.engine.process import Note, ServerProcess, is_alive, start_ticks
 
@@ -174,6 +175,18 @@ async def test_an_orphan_does_not_start(folder):
 def test_ports_that_are_given_are_kept():
     ports = choose_ports(http=18001, sip=15001, rtp=(21000, 21099))
     assert (ports.http, ports.sip, ports.rtp_first, ports.rtp_last) == (18001, 15001, 21000, 21099)
+
+
+def test_what_was_chosen_for_a_server_that_starts_at_the_same_time_is_not_chosen_again(monkeypatch):
+    """Nobody listens on either yet. With one port for both the second would be found alive by the voice of the first."""
+    first = choose_ports(rtp_count=40)
+    monkeypatch.setattr("dialer.engine.ports.HTTP_SPAN", (first.http, first.http))
+    with pytest.raises(NoFreePort, match="HTTP"):
+        choose_ports(rtp_count=40, others=[first])
+    monkeypatch.undo()
+    monkeypatch.setattr("dialer.engine.ports.SIP_SPAN", (first.sip, first.sip + 1))
+    with pytest.raises(NoFreePort, match="SIP"):
+        choose_ports(rtp_count=40, others=[first])
 
 
 def test_chosen_ports_are_free_and_apart():

@@ -8,6 +8,9 @@ from typing import Any, cast
 import pytest
 
 from dialer.core import events as ev
+from dialer.core.floor import Floor
+from dialer.core.ids import ChannelId, ServerId
+from dialer.core.servers import ServerDesk
 from dialer.core.values import Caps, Centre
 from dialer.engine import house
 from dialer.engine.lastword import LastWordDesk
@@ -15,6 +18,7 @@ from dialer.engine.servers import Asterisks
 from dialer.office.setup import make_home
 from dialer.store.files import load_system
 from dialer.store.journal import Journal
+from tests.unit.engine.parts import attempt
 
 
 class Server:
@@ -44,6 +48,13 @@ async def test_a_failed_engine_leaves_the_conversations_alone(
     one._stack.push_async_exit(one._stopping(cast("Any", server)))
     await one._stop(failure)
     assert server.stops == stops
+
+
+def test_the_recording_of_who_talks_on_out_of_our_sight_is_not_taken_for_whole():
+    floor = Floor()
+    floor.servers[ServerId("north")] = desk = ServerDesk(ev.Server(id=ServerId("north")))
+    desk.left.add(ChannelId(attempt(1)))
+    assert house.growing(floor) == {attempt(1)}
 
 
 async def test_a_reload_reads_the_centres_rules_from_their_file(tmp_path, monkeypatch):

@@ -48,6 +48,13 @@ def test_an_entry_cannot_pretend_to_be_two():
     assert json.loads(as_json)["error"] == name
 
 
+def test_what_others_say_moves_no_cursor():
+    line = Line().format(record("Refused %s", "\x1b[2J\x9b31m\x07", error="\u202eevil\u2028"))
+    assert line.isascii()
+    assert line.isprintable()
+    assert "\\x1b[2J" in line
+
+
 def test_as_json_an_entry_is_one_object():
     entry = json.loads(Line(as_json=True).format(record("Events lag", lag_s=1.5)))
     assert entry == {

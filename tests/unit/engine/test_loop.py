@@ -249,6 +249,13 @@ async def test_the_recordings_learn_what_was_asked_for_when_the_call_was_placed(
     assert rig.shelf.finished == [ended(1)]
 
 
+async def test_calls_of_a_server_that_is_dead_are_recorded_as_far_as_it_came(rig):
+    await rig.decide(rig.tick(1.0, *dialing(1)))
+    await rig.decide(rig.floor.on(ev.PbxLost(at=2.0), SaveCall(call=ended(1))))
+    assert rig.shelf.lost == [ended(1)]
+    assert not rig.shelf.forgotten
+
+
 async def test_a_call_that_came_in_has_a_recording_if_the_campaign_wants_them(rig):
     """The dialplan began it before we heard of the call."""
     fields: dict[str, Any] = {

@@ -18,20 +18,23 @@ from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from dialer.core import events as ev
-from dialer.core.commands import SaveCall
+from dialer.core.commands import SaveCall, SaveTransfer
 from dialer.core.floor import Floor
-from dialer.core.ids import ONLY, AgentId, AttemptId, CampaignId, ContactId, LeadId, ServerId
+from dialer.core.ids import ONLY, AgentId, AttemptId, CampaignId, ContactId, LeadId, PhoneId, ServerId
 from dialer.core.pacing.book import Reason
+from dialer.core.transfer_facts import Transfer, TransferState
 from dialer.core.values import AgentCard, Call, CallState, CampaignState, Lead, Result
 from dialer.engine.loop import Engine
+from dialer.engine.metrics import counters as counting
 from dialer.engine.metrics import serving
 from dialer.engine.metrics.catalogue import catalogue
 from dialer.engine.metrics.counters import Counters
 from dialer.engine.metrics.gauges import GAUGES, TOTALS, Inside
 from dialer.engine.metrics.serving import Watch, serve
-from dialer.engine.metrics.words import SIP_STATUSES, cause_word, failure_word, request_word
+from dialer.engine.metrics.words import cause_word, failure_word, request_word
 from dialer.pbx import errors
 from dialer.pbx.client import AriClient
+from dialer.pbx.sipwords import SIP
 from dialer.store.errors import CallForbidden, JournalError
 from dialer.store.journal import Journal
 from tests.unit.engine.parts import (
@@ -156,10 +159,124 @@ def test_a_call_is_counted_when_it_begins_and_when_it_has_ended():
 
 def test_calls_of_an_engine_before_are_counted_when_they_end():
     counters = Counters()
-    counters.take_up([attempt(1)])
+    counters.take_up([call(1), ended(2)])
     counters.written(ev.Ticked(at=1.0), [SaveCall(call=ended(1))])
     assert of(counters, "obzvon_calls_begun_total", **OF_CALL) is None
     assert of(counters, "obzvon_calls_ended_total", result="talked", **OF_CALL) == 1
+
+
+def test_results_of_operators_are_counted_as_they_are_given():
+    counters = Counters()
+    counters.take_up([ended(9, operator_result="order")])
+    order = {"campaign": "spring", "result": "order"}
+    talking, over = call(1, operator_result="order"), ended(1, operator_result="order")
+    for saved in (
+        call(1),
+        talking,
+        over,
+        over,
+        ended(2, operator_result="order"),
+        ended(9, operator_result="order"),
+    ):
+        counters.written(ev.Ticked(at=1.0), [SaveCall(call=saved)])
+    assert of(counters, "obzvon_operator_results_total", **order) == 2, (
+        "once for each call, however often it is written"
+    )
+    counters.written(None, [SaveCall(call=ended(1, operator_result="refused"))])
+    assert of(counters, "obzvon_operator_results_total", campaign="spring", result="refused") == 1
+    assert of(counters, "obzvon_operator_results_total", **order) == 2
+
+
+def test_results_of_operators_make_no_series_without_end(monkeypatch):
+    monkeypatch.setattr(counting, "RESULTS_MAX", 3)
+    monkeypatch.setattr(counting, "SAID_KEPT", 5)
+    counters = Counters()
+    for serial in range(1, 11):
+        counters.written(None, [SaveCall(call=ended(serial, operator_result=f"said_{serial}"))])
+    counters.written(None, [SaveCall(call=ended(11, operator_result="said_1"))])
+    counters.written(
+        None, [SaveCall(call=ended(12, campaign=CampaignId("summer"), operator_result="said_9"))]
+    )
+    told = {
+        sample.labels["result"]: sample.value
+        for family in counters.registry.collect()
+        for sample in family.samples
+        if sample.name == "obzvon_operator_results_total" and sample.labels["campaign"] == "spring"
+    }
+    assert told == {"said_1": 2, "said_2": 1, "said_3": 1, "other": 7}
+    assert of(counters, "obzvon_operator_results_total", campaign="summer", result="said_9") == 1
+    assert len(counters._said) <= 5
+
+
+@pytest.mark.parametrize(
+    ("ending", "choice", "why", "outcome"),
+    [
+        ("callback", "later", "overflow", "callback"),
+        ("voicemail", "voicemail", "overflow", "voicemail"),
+        ("number", "forwarded", "overflow", "forwarded"),
+        ("hang_up", None, "overflow", "nothing"),
+        ("closed_callback", "later", "closed", "callback"),
+        ("", None, "hung_up", "nothing"),
+        ("gone", "wait", "hung_up", "nothing"),
+    ],
+)
+def test_what_becomes_of_callers_who_met_nobody(ending, choice, why, outcome):
+    counters = Counters()
+    over = ended(
+        1, direction="in", result=Result.MISSED, ending=ending, choice=choice, connected_at=None, cause=16
+    )
+    counters.written(None, [SaveCall(call=call(1, direction="in")), SaveCall(call=over)])
+    counters.written(None, [SaveCall(call=over)])
+    labels = {"campaign": "spring", "why": why, "outcome": outcome}
+    assert of(counters, "obzvon_missed_calls_total", **labels) == 1
+
+
+def test_a_call_that_came_without_an_engine_is_counted_from_beginning_to_end():
+    counters = Counters()
+    lead = Lead(id=LeadId(1), campaign=CAMPAIGN.id, contact=ContactId(1), phones=())
+    missed = ev.CallMissed(
+        at=2.0,
+        attempt=attempt(1),
+        campaign=CAMPAIGN.id,
+        trunk=TRUNK.id,
+        did="+74950000001",
+        number="+79160000001",
+        lead=lead,
+        phone=PhoneId(1),
+        arrived_at=1.0,
+        server=NORTH,
+    )
+    over = ended(1, direction="in", result=Result.MISSED, ending="no_engine", connected_at=None, server=NORTH)
+    counters.written(missed, [SaveCall(call=over)])
+    there = {**OF_CALL, "direction": "in", "server": "north"}
+    assert of(counters, "obzvon_calls_begun_total", **there) == 1
+    assert of(counters, "obzvon_calls_ended_total", result="missed", **there) == 1
+    labels = {"campaign": "spring", "why": "no_engine", "outcome": "nothing"}
+    assert of(counters, "obzvon_missed_calls_total", **labels) == 1
+    assert not counters._live
+
+
+@pytest.mark.parametrize(
+    ("more", "party"),
+    [({"colleague": AgentId("bob")}, "colleague"), ({"trunk": TRUNK.id}, "outside"), ({}, "nobody")],
+)
+def test_transfers_are_counted_when_they_are_over(more, party):
+    counters = Counters()
+    counters.written(None, [SaveCall(call=call(1))])
+    begun = Transfer(
+        attempt=attempt(1),
+        place=1,
+        agent=AgentId("ann"),
+        kind="blind",
+        state=TransferState.CALLING,
+        began_at=1.0,
+        **more,
+    )
+    over = msgspec.structs.replace(begun, state=TransferState.OVER, outcome="completed")
+    counters.written(None, [SaveTransfer(transfer=begun)])
+    counters.written(None, [SaveCall(call=ended(1)), SaveTransfer(transfer=over)])
+    labels = {"campaign": "spring", "kind": "blind", "party": party, "outcome": "completed"}
+    assert of(counters, "obzvon_transfers_total", **labels) == 1
 
 
 @pytest.mark.parametrize(
@@ -196,9 +313,7 @@ def test_recordings_are_counted():
 def test_labels_are_words_of_closed_sets():
     assert cause_word(None, 486) == "sip_486"
     assert cause_word(17, None) == "q850_17"
-    assert {cause_word(1, 400 + odd) for odd in range(99)} <= {f"sip_{one}" for one in SIP_STATUSES} | {
-        "sip_4xx"
-    }
+    assert {cause_word(1, 400 + odd) for odd in range(99)} <= {f"sip_{one}" for one in SIP} | {"sip_4xx"}
     assert cause_word(0, 200) == cause_word(None, None) == cause_word(999, 99999) == "unknown"
     ours = f"/channels/{attempt(1)}"
     assert request_word("POST", f"{ours}/play?x=1") == "POST /channels/*/play"

@@ -398,6 +398,28 @@ async def test_a_crash_between_the_file_and_the_journal_gives_the_same_result_ag
     assert not raw.with_suffix(".part").exists()
 
 
+async def test_of_a_call_that_was_lost_with_its_server_the_next_engine_makes_the_rest(
+    recordings, inbox, tmp_path
+):
+    """They were only out of our sight, and talked on."""
+    call = ended()
+    raw = raw_of(tmp_path, call)
+    recordings.finish(call, is_lost=True)
+    await recordings.drain()
+    (first,) = inbox.of(ev.RecordingStored)
+    recordings.stored(first)
+    await recordings.drain()
+    assert raw.exists()
+    raw.write_bytes(2 * FRAMES)
+    await recordings.left_over([], of(call))
+    await recordings.drain()
+    (_, second) = inbox.of(ev.RecordingStored)
+    assert second.length_s == 2 * first.length_s
+    recordings.stored(second)
+    await recordings.drain()
+    assert not raw.exists()
+
+
 async def test_closing_gives_up_and_leaves_the_raw_file(recordings, inbox, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "QUIET_S", 60.0)
     raw = raw_of(tmp_path, ended())

@@ -16,6 +16,7 @@ from dialer.core.floor import Floor
 from dialer.core.ids import ONLY, ChannelId, ContactId, ServerId, TrunkId
 from dialer.core.values import Call, CallState, CampaignState, Lead, Trunk
 from dialer.engine import serverline as servers
+from dialer.engine.configuring import Source
 from dialer.engine.identity import Clock
 from dialer.engine.process import EmbeddedError
 from dialer.engine.recordings import Recordings
@@ -26,7 +27,7 @@ from dialer.pbx import whereabouts
 from dialer.pbx.frames import Channel, ChannelDestroyed, StasisStart
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.render import TrunkLine
-from dialer.store.files import load_system
+from dialer.store.files import Secrets, load_system
 from tests.unit.engine.parts import CAMPAIGN, call
 
 
@@ -325,11 +326,12 @@ async def test_trunks_and_phones_go_to_all_and_one_that_hangs_keeps_none_from_th
         TrunkLine(trunk=Trunk(id=TrunkId("a"), host="x")),
         TrunkLine(trunk=Trunk(id=TrunkId("b"), host="x", servers=(ServerId("south"),))),
     ]
-    await all_of_them.apply(trunks, [])
+    source = Source(system=system, secrets=Secrets(), trunks=trunks)
+    await all_of_them.apply(source)
     assert (hangs.lines, works.lines) == (["a"], ["a", "b"])
     works.failure = EmbeddedError("neither")
     with pytest.raises(EmbeddedError):
-        await all_of_them.apply(trunks, [])
+        await all_of_them.apply(source)
     all_of_them.lines = cast("Any", {ServerId("north"): 1, ServerId("south"): 2})
     (applied,) = all_of_them.applied(system, 1.0)
     assert isinstance(applied, ev.ServersApplied)
