@@ -23,6 +23,7 @@ from dialer.engine.embedded import EmbeddedAsterisk, find_asterisk
 from dialer.pbx import taken
 from dialer.pbx.client import AriClient
 from dialer.pbx.render import PhoneLine, render_lines, trunk_file
+from dialer.pbx.settings import Settings, Sip
 from dialer.pbx.trunks import TrunkLine
 
 TRUNKS, PHONES = 200, 1000
@@ -72,7 +73,7 @@ class Bench:
         self._asterisk = EmbeddedAsterisk(
             find_asterisk(),
             folder / "asterisk",
-            ari_password=password,
+            Settings(ari_password=password),
             trunks=self._lines(),
             phones=self._phones,
         )
@@ -99,7 +100,7 @@ class Bench:
         rendered_s = time.perf_counter() - began
         began = time.perf_counter()
         await self._asterisk.apply_lines(wanted, self._phones)
-        text = trunk_file(wanted, sip_bind="127.0.0.1", sip_port=self._asterisk.sip_port)
+        text = trunk_file(wanted, Sip(port=self._asterisk.sip_port))
         open_questions = taken.by_trunk(text, [wanted[number].trunk.id for number in numbers])
         async with (
             AriClient(self._asterisk.ari_url, self._asterisk.ari_user, self._password, "bench-apply") as ari,
@@ -117,7 +118,7 @@ class Bench:
         """The same once more into a folder of its own, to time it alone."""
         folder = self._asterisk.folder.with_name("alone")
         (folder / "etc").mkdir(parents=True, exist_ok=True)
-        render_lines(folder, trunks=wanted, phones=self._phones, sip_port=self._asterisk.sip_port)
+        render_lines(folder, trunks=wanted, phones=self._phones, sip=Sip(port=self._asterisk.sip_port))
 
 
 async def apply(folder: Path, say: Callable[[str], None], rounds: int = ROUNDS) -> Measure:

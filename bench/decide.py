@@ -17,8 +17,8 @@ from dialer.core.conduct import Abandonment, Pacing
 from dialer.core.pacing import facts as f
 from dialer.core.pacing.book import Decision, Room
 from dialer.core.pacing.pacer import Pacer
+from dialer.core.quantile import quantile
 from dialer.lab.simulator.quick import QuickDay
-from dialer.lab.simulator.score import quantile
 from dialer.lab.simulator.worlds import Crowd, Team, World
 
 SIZES = (10, 20, 50, 100, 200, 500)

@@ -1,10 +1,12 @@
 """What a carrier's death costs: two carriers on loopback, and the one that carries all calls dies in the middle.
 
-It dies in two ways. ``silent``: its process is killed, and nothing answers any more; Asterisk finds that out by OPTIONS. ``503``: it
+It dies in three ways. ``silent``: its process is killed, and nothing answers any more; Asterisk finds that out by OPTIONS. ``silent, no
+OPTIONS``: the same where nobody asks it; the engine finds that out by calls to which not even 100 Trying comes. ``503``: it
 answers every call with 503 from then on, and OPTIONS as ever; the engine finds that out by the calls.
 
 The people are called by a campaign without operators, so that nothing but lines and carriers limits it: it has so many lines that
-:data:`CALLS_PER_S` calls are placed in a second when each lasts :data:`HOLD_S`.
+:data:`CALLS_PER_S` calls are placed in a second when each lasts :data:`HOLD_S`. Whom the dead carrier leaves hanging keeps a line: from
+its death on there are more of them. The first carrier takes little more than that rate, dead or not; the second what it lets go.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -32,13 +34,14 @@ from dialer.lab.network import LabNetwork
 from dialer.lab.ports import choose_room
 from dialer.store.connect import open_reader
 
-Death = Literal["silent", "503"]
+Death = Literal["503", "silent", "silent, no OPTIONS"]
+DEATHS: tuple[Death, ...] = get_args(Death)
 
 CALLS_PER_S = 10.0
 RING_S, TALK_S = 0.5, 3.5
 HOLD_S = RING_S + TALK_S + 0.8
 WARM_S = 8.0
-AFTER_S = 10.0
+AFTER_S = 14.0
 OPTIONS_S = 5
 """Both carriers are asked so often whether they are there. Asterisk waits 3 s for the answer."""
 PEOPLE = 600
@@ -52,7 +55,7 @@ class Failover(msgspec.Struct, frozen=True, kw_only=True):
     """One death. Times in seconds. *first_s*: from the death to the first ring of a call that the first carrier let go; *went_on_s*: of
     each such call from its beginning, or from the death, to the beginning by the second carrier, the median and the longest.
 
-    *lost*: calls that never rang and count against their contacts. *cut*: people on the first carrier who talked as it died; *ringing*: whose
+    *lost*: calls that never rang and count against their contacts. *later*: calls that did not go on, and count for nothing. *cut*: people on the first carrier who talked as it died; *ringing*: whose
     phone rang, and who are not rung again at once. *twice*: people whose phone rang for one attempt by both carriers.
     """
 
@@ -62,6 +65,7 @@ class Failover(msgspec.Struct, frozen=True, kw_only=True):
     first_s: float
     went_on_s: tuple[float, float]
     lost: int
+    later: int
     cut: int
     ringing: int
     after_per_s: float
@@ -103,8 +107,8 @@ async def measure(folder: Path, how: Death) -> Failover:
             host="127.0.0.1",
             port=room.network,
             channels_max=200,
-            calls_per_second_max=100.0,
-            options_interval_s=OPTIONS_S,
+            calls_per_second_max=(1.2, 10.0)[priority] * CALLS_PER_S,
+            options_interval_s=0 if how == "silent, no OPTIONS" else OPTIONS_S,
             priority=priority,
         )
         for priority, (name, room) in enumerate(zip(("one", "two"), rooms, strict=True))
@@ -127,6 +131,8 @@ async def measure(folder: Path, how: Death) -> Failover:
         died = time.time()
         if how == "503":
             await stack.enter_async_context(_refusing(rooms[0].network))
+        more = announcing(trunks, lines_max=2 * _lines(), ring_s=RING_S_MAX)
+        await house.engine.order(ev.CampaignApplied(at=house.clock(), campaign=more), START_S)
         await asyncio.sleep(AFTER_S)
         await house.engine.order(
             ev.CampaignOrdered(at=house.clock(), campaign=CAMPAIGN, order="stop"), START_S
@@ -137,6 +143,7 @@ async def measure(folder: Path, how: Death) -> Failover:
 
 
 def _lines() -> int:
+    """Calls at once, as long as all is well."""
     return round(CALLS_PER_S * HOLD_S)
 
 
@@ -224,6 +231,7 @@ def _read(
         first_s=round(min(rings) - died, 2) if rings else float("nan"),
         went_on_s=(round(statistics.median(took), 3), round(max(took), 3)) if took else (0.0, 0.0),
         lost=len(lost),
+        later=sum(row["result"] == Result.FAILED for row in rows),
         cut=sum(one["answered_at"] is not None and one["answered_at"] < died for one in up),
         ringing=sum(one["answered_at"] is None for one in up),
         after_per_s=round(sum(died <= row["created_at"] < ended for row in begun) / (ended - died), 1),

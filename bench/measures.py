@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from bench import servers as bench_servers
 from bench.halves import FAILED_MAX, Outcome
 from bench.takeover import TakeoverWorld
 from bench.world import World
+from dialer.core.quantile import quantile
 
 ROUNDS = 2
 TALK_MS = 800
@@ -188,8 +188,8 @@ async def capacity(runs: Runs) -> Measure:
                 "calls/s": round(one.calls_per_s, 1),
                 "not bridged %": round(100 * one.failed_share, 1),
                 "requests/call": _per_call(one, one.window.requests, 2),
-                "wait p50 ms": percentile(one.waits_ms, 50),
-                "wait p99 ms": percentile(one.waits_ms, 99),
+                "wait p50 ms": round(quantile(one.waits_ms, 0.5), 1),
+                "wait p99 ms": round(quantile(one.waits_ms, 0.99), 1),
                 "own CPU ms/call": round(one.cpu_ms_per_call, 2),
                 "Asterisk ms/call": _per_call(one, 1000 * one.window.others_s.get("asterisk", 0.0), 2),
                 "all CPU ms/call": round(one.all_ms_per_call, 2),
@@ -206,7 +206,7 @@ async def latency(runs: Runs) -> Measure:
     """From the answer to the operator."""
     wanted = [("engine", rate) for rate in RATES] + [("bare", RATES[-1])]
     outcomes = [await runs.at_rate(who, rate) for who, rate in wanted]
-    value = percentile(outcomes[len(RATES) - 1].waits_ms, 99)
+    value = round(quantile(outcomes[len(RATES) - 1].waits_ms, 0.99), 1)
     return Measure(
         name="latency",
         title="From the answer (StasisStart received) to the operator (ChannelEnteredBridge received)",
@@ -220,10 +220,10 @@ async def latency(runs: Runs) -> Measure:
                 "asked calls/s": one.rate,
                 "calls/s": round(one.calls_per_s, 1),
                 "calls": one.calls,
-                "p50 ms": percentile(one.waits_ms, 50),
-                "p95 ms": percentile(one.waits_ms, 95),
-                "p99 ms": percentile(one.waits_ms, 99),
-                "most ms": percentile(one.waits_ms, 100),
+                "p50 ms": round(quantile(one.waits_ms, 0.5), 1),
+                "p95 ms": round(quantile(one.waits_ms, 0.95), 1),
+                "p99 ms": round(quantile(one.waits_ms, 0.99), 1),
+                "most ms": round(quantile(one.waits_ms, 1), 1),
                 "not bridged %": round(100 * one.failed_share, 1),
                 "strangers %": round(100 * one.strangers_share),
             }
@@ -322,9 +322,9 @@ async def takeover(
 async def failover(folder: Path, say: Callable[[str], None]) -> Measure:
     """What the death of the carrier that has all calls costs."""
     found = []
-    for how in ("503", "silent"):
+    for number, how in enumerate(bench_failover.DEATHS):
         say(f"two carriers; one of them dies ({how})")
-        found.append(await bench_failover.measure(folder / f"f-{how}", how))
+        found.append(await bench_failover.measure(folder / f"f{number}", how))
     return Measure(
         name="failover",
         title=f"A carrier dies at about {bench_failover.CALLS_PER_S:g} calls a second (OPTIONS every {bench_failover.OPTIONS_S} s)",
@@ -341,6 +341,7 @@ async def failover(folder: Path, say: Callable[[str], None]) -> Measure:
                 "at most": one.went_on_s[1],
                 "first ring after s": one.first_s,
                 "lost": one.lost,
+                "later": one.later,
                 "rung twice": one.twice,
                 "rang as it died": one.ringing,
                 "talked as it died": one.cut,
@@ -457,14 +458,6 @@ async def hopper(
         rows=rows,
         notes=[f"{most:,} contacts cost {mean[most] / mean[least]:.2f} times as much as {least:,}."],
     )
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The value that *share* percent of *values* do not exceed (nearest rank), rounded; nan without any."""
-    if not values:
-        return math.nan
-    place = max(1, math.ceil(share / 100 * len(values)))
-    return round(sorted(values)[place - 1], 1)
 
 
 def is_limited_by_operators(steps: dict[int, float]) -> bool:

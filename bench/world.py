@@ -26,6 +26,7 @@ from dialer.lab.sipp import Sipp, wait_until_answers
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import NotFound
 from dialer.pbx.render import PhoneLine, TrunkLine
+from dialer.pbx.settings import Settings
 from dialer.store.files import new_secret
 
 _HERE = Path(__file__).parent
@@ -138,7 +139,7 @@ class World:
         self._asterisk = EmbeddedAsterisk(
             install,
             self.folder / "asterisk",
-            ari_password=self._password,
+            Settings(ari_password=self._password),
             ports=ports,
             trunks=[TrunkLine(trunk=line)],
             phones=[PhoneLine(extension=extension, secret=self._secret) for extension in self._extensions],

@@ -19,8 +19,9 @@ from rich.table import Table
 
 from bench import machine
 from bench.live.centre import Centre, LiveFailed, Plan
-from bench.live.count import Figures, Met, figures, mean, quantile
+from bench.live.count import Figures, Met, figures, mean
 from dialer import __version__
+from dialer.core.quantile import quantile
 from dialer.engine.ports import NoFreePort
 from dialer.engine.process import EmbeddedError
 from dialer.lab.crowd import Manners, crowd

@@ -110,12 +110,6 @@ def figures(name: str, took: Took, journal: Path, recordings: Path, calls: Seque
     )
 
 
-def quantile(values: Iterable[float], share: float) -> float:
-    """The value that *share* of *values* do not exceed; nan if there are none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
-
-
 def mean(values: Sequence[float]) -> float:
     """Their mean; nan if there are none."""
     return statistics.fmean(values) if values else math.nan

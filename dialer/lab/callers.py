@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dialer.lab.phones import LabPhone, Phone, PhoneCall
+from dialer.lab.phonecall import PhoneCall
+from dialer.lab.phones import LabPhone, Phone
 from dialer.lab.scenario import Library
 from dialer.lab.sipp import Sipp
 from dialer.lab.voice import PERSON_MARKS_HZ, speak

@@ -17,18 +17,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from dialer.lab.errors import LabError, LabProcessDied, LabTimeout
-from dialer.lab.sipp import end, find_tool, spawn
+from dialer.lab.sipp import end, spawn
+from dialer.pbx import console
 
 START_S_MAX = 30.0
+CERTIFICATE_LASTS = timedelta(days=30)
 _ASK_S_MAX = 10.0
 _SAFE = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _NUMBER = re.compile(r"\+?[0-9*#]{2,30}\Z")
@@ -159,6 +167,10 @@ class LabCarrier:
         return self.folder / "etc" / "certificate.pem"
 
     @property
+    def _key(self) -> Path:
+        return self.folder / "etc" / "key.pem"
+
+    @property
     def log_path(self) -> Path:
         return self.folder / "log" / "messages.log"
 
@@ -173,7 +185,7 @@ class LabCarrier:
         """Start it and wait until it listens. Raises LabError."""
         for name in ("etc", "run", "log", "spool", "db", "db/keys"):
             (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._make_certificate()
+        await asyncio.to_thread(self._make_certificate)
         for name, text in self._files().items():
             (self.folder / "etc" / name).write_text(text, encoding="utf-8")
         conf = str(self.folder / "etc" / "asterisk.conf")
@@ -226,47 +238,41 @@ class LabCarrier:
 
     async def ask(self, command: str) -> str:
         """What its own command line answers. Raises LabError."""
-        process = await asyncio.create_subprocess_exec(
-            *self._argv,
-            *("-C", str(self.folder / "etc" / "asterisk.conf"), "-rx", command),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        conf = self.folder / "etc" / "asterisk.conf"
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), _ASK_S_MAX)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            raise LabTimeout(f"the carrier did not answer {command!r}") from None
-        if process.returncode != 0:
-            raise LabError(
-                f"the carrier did not answer {command!r}: {output.decode(errors='replace').strip()}"
-            )
-        said = output.decode(errors="replace")
+            said = await console.ask(self._argv, conf, command, _ASK_S_MAX)
+        except console.NoAnswerInTime as error:
+            raise LabTimeout(f"the carrier {error}") from None
+        except console.NoAnswer as error:
+            raise LabError(f"the carrier {error}") from None
         if said.startswith("No such command"):
             raise LabError(f"the carrier does not know {command!r}")
         return said
 
     # -- its files ------------------------------------------------------------------------
 
-    async def _make_certificate(self) -> None:
+    def _make_certificate(self) -> None:
+        """One that vouches for itself, and its key; made once."""
         if self.certificate.exists():
             return
-        openssl = find_tool("openssl", "openssl")
-        process = await asyncio.create_subprocess_exec(
-            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-            *("-keyout", str(self.folder / "etc" / "key.pem"), "-out", str(self.certificate)),
-            *("-days", "30", "-subj", "/CN=Laboratory carrier"),
-            *("-addext", f"subjectAltName=IP:{self.host},DNS:localhost"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Laboratory carrier")])
+        names = [x509.IPAddress(ipaddress.ip_address(self.host)), x509.DNSName("localhost")]
+        now = datetime.now(UTC)
+        made = (
+            x509.CertificateBuilder(subject_name=name, issuer_name=name, public_key=key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now)
+            .not_valid_after(now + CERTIFICATE_LASTS)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(key, hashes.SHA256())
         )
-        _, errors = await process.communicate()
-        if process.returncode != 0:
-            raise LabError(f"openssl made no certificate: {errors.decode(errors='replace').strip()[-300:]}")
+        plain = serialization.NoEncryption()
+        form = serialization.PrivateFormat.PKCS8
+        self._key.touch(mode=0o600)
+        self._key.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
+        self.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
     def _files(self) -> dict[str, str]:
         return {
@@ -307,7 +313,7 @@ class LabCarrier:
             f"[{kind}]\ntype = transport\nprotocol = {kind}\nbind = {self.host}:{self.port}\n"
             for kind in ("udp", "tcp")
         )
-        keys = f"cert_file = {self.certificate}\npriv_key_file = {self.folder / 'etc' / 'key.pem'}\n"
+        keys = f"cert_file = {self.certificate}\npriv_key_file = {self._key}\n"
         transports += f"[tls]\ntype = transport\nprotocol = tls\nbind = {self.host}:{self.tls_port}\nmethod = tlsv1_2\n{keys}"
         shared = (
             "context = people\ndisallow = all\nallow = alaw,ulaw\ndirect_media = no\nrtp_symmetric = yes\n"

@@ -23,11 +23,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
-from uuid import uuid4
 
 import msgspec
 
 from dialer.lab.errors import LabCallRefused, LabError, LabProcessDied, LabTimeout
+from dialer.lab.phonecall import PhoneCall, new_call
 from dialer.lab.scenario import Library
 from dialer.lab.sipp import Sipp
 from dialer.lab.voice import OPERATOR_MARKS_HZ, speak
@@ -35,7 +35,6 @@ from dialer.lab.voice import OPERATOR_MARKS_HZ, speak
 _HERE = Path(__file__).parent
 _SAFE = re.compile(r"[A-Za-z0-9_.~+=/-]+\Z")
 _KEYS = re.compile(r"[0-9A-D*#]+\Z")
-_TAG = re.compile(r";tag=([^;,\s>]+)")
 _END = b"\x1b"
 START_S_MAX = 30.0
 """A phone that does not listen by then does not start."""
@@ -68,40 +67,6 @@ class Phone(msgspec.Struct, frozen=True, kw_only=True):
     def mark_hz(self) -> int:
         """The mark of the phone's voice in a recording."""
         return OPERATOR_MARKS_HZ[self.voice % len(OPERATOR_MARKS_HZ)]
-
-
-class PhoneCall(msgspec.Struct, kw_only=True):
-    """A call or registration as the phone saw it. Instants are seconds since the epoch.
-
-    *ended_by*: ``phone`` or ``server``. *number*: dialed, or the caller's. *keys*: those that
-    the server took. *status*: the SIP status with which it was refused. *shown*: the number
-    that the display shows since the server last changed it. *asked*: the headers by which the caller asks
-    the phone to answer by itself. *own_tag*, *their_tag*: of the SIP dialog. *referred*: what the server answered to
-    the last REFER at once, *progress*: and said of it then.
-    """
-
-    call_id: str
-    kind: Literal["register", "dial", "rung"]
-    number: str
-    began_at: float
-    up_at: float | None = None
-    ended_at: float | None = None
-    ended_by: str = ""
-    status: int | None = None
-    shown: str = ""
-    asked: str = ""
-    keys: str = ""
-    refused_keys: int = 0
-    own_tag: str = ""
-    their_tag: str = ""
-    is_held: bool = False
-    referred: list[int] = msgspec.field(default_factory=list)
-    progress: list[int] = msgspec.field(default_factory=list)
-
-    @property
-    def is_up(self) -> bool:
-        """Whether the conversation lasts."""
-        return self.up_at is not None and self.ended_at is None
 
 
 class LabPhone:
@@ -198,7 +163,7 @@ class LabPhone:
 
     async def sign_in(self, code: str = "*40") -> PhoneCall:
         """Call the feature *code* and stay on the line."""
-        call = await self._order("dial", code, _new_call("dial", code))
+        call = await self._order("dial", code, new_call("dial", code))
         await self._until(
             lambda: call.up_at or call.status or call.ended_at, _ANSWER_S_MAX, f"answer to {code}"
         )
@@ -305,7 +270,7 @@ class LabPhone:
         return line
 
     async def _register(self, expires_s: int) -> None:
-        call = await self._order("register", str(expires_s), _new_call("register", ""))
+        call = await self._order("register", str(expires_s), new_call("register", ""))
         await self._until(lambda: call.ended_at, _ANSWER_S_MAX, "answer to the registration")
         if call.status:
             self.is_registered = False
@@ -373,32 +338,7 @@ class LabPhone:
         call = next((call for call in reversed(self.calls) if call.call_id == call_id), None)
         if call is None:
             return
-        match event:
-            case "up":
-                call.up_at = now
-                call.own_tag, call.their_tag = [*_TAG.findall(detail), "", ""][:2]
-            case "held":
-                call.is_held = True
-            case "resumed":
-                call.is_held = False
-            case "referred":
-                call.referred.append(int(detail))
-            case "progress":
-                call.progress.append(int(detail))
-            case "keyed":
-                call.keys += detail.strip()
-            case "shown":
-                call.shown = detail.strip()
-            case "asked":
-                call.asked = detail.strip()
-            case "key_refused":
-                call.refused_keys += 1
-            case "registered":
-                call.ended_at = now
-            case "refused":
-                call.ended_at, call.status = now, int(detail)
-            case "ended":
-                call.ended_at, call.ended_by = now, detail.strip()
+        call.happened(event, detail, now)
 
 
 class LabPhones:
@@ -488,7 +428,3 @@ def compose_phone(phone: Phone) -> str:
     for fragment in ("desk", "register", "dial", "line", f"rung_{phone.pick_up}", "hook"):
         parts += library.expand(fragment, parameters)
     return library.compose(f"phone {phone.extension}", parts)
-
-
-def _new_call(kind: Literal["register", "dial"], number: str) -> PhoneCall:
-    return PhoneCall(call_id=f"{uuid4().hex}@phone", kind=kind, number=number, began_at=time.time())

@@ -155,7 +155,10 @@ class Sipp:
         with os.fdopen(os.open(scenario, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(self._scenario)
         for name, content in self._files.items():
-            (self.folder / name).write_bytes(content)
+            # Another process beside this one may be reading the same voice at this moment: it is there whole, or not at all.
+            scratch = self.folder / f".{self.name}.{name}"
+            scratch.write_bytes(content)
+            scratch.replace(self.folder / name)
 
     def _last_words(self) -> str:
         for suffix in ("err", "out"):

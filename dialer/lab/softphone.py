@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dialer.lab.errors import LabError, LabProcessDied, LabTimeout
-from dialer.lab.phones import Phone, PhoneCall
+from dialer.lab.phonecall import PhoneCall
+from dialer.lab.phones import Phone
 from dialer.lab.sipp import end, find_tool, spawn
 from dialer.lab.voice import write_voice
 

@@ -17,7 +17,7 @@ from dialer.core.ids import AttemptId
 from dialer.office import known, tables
 from dialer.office.numbers import Numbers
 from dialer.office.tables import Row
-from dialer.store import files, questions, samples, settings
+from dialer.store import figures, files, questions, samples, settings
 from dialer.store.connect import open_reader
 from dialer.store.errors import NotInStore
 from dialer.store.questions import Filter, Key, Page
@@ -135,11 +135,11 @@ def show_campaigns(
     with closing(open_reader(files.load_system(home).journal)) as store:
         if campaign is not None:
             settings.load_campaign(store, campaign)  # says so if there is none
-        rows = questions.campaigns(store, campaign, **period)
+        rows = figures.campaigns(store, campaign, **period)
         names = [row["campaign"] for row in rows]
-        results = {name: questions.campaign_results(store, name, **period) for name in names}
-        spoken = {name: questions.campaign_operator_results(store, name, **period) for name in names}
-        hours = {name: questions.campaign_hours(store, name, **period) for name in names if by == "hour"}
+        results = {name: figures.campaign_results(store, name, **period) for name in names}
+        spoken = {name: figures.campaign_operator_results(store, name, **period) for name in names}
+        hours = {name: figures.campaign_hours(store, name, **period) for name in names if by == "hour"}
     for row in rows:
         said = {one["operator_result"]: one["attempts"] for one in spoken[row["campaign"]]}
         row |= {"operator_results": said, "orders": said.get(ORDER, 0)}
@@ -156,7 +156,7 @@ def show_campaigns(
 def show_agents(home: Path, as_format: str, since: float | None, until: float | None) -> None:
     """Print one row for each operator, the best first. Raises StoreError."""
     with closing(open_reader(files.load_system(home).journal)) as store:
-        rows = questions.agents(store, at=time.time(), since=since or 0.0, until=until)
+        rows = figures.agents(store, at=time.time(), since=since or 0.0, until=until)
     for row in rows:
         row["orders"] = row["operator_results"].get(ORDER, 0)
     tables.show(rows, as_format, columns=_columns(as_format, AGENTS_TABLE))

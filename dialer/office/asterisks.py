@@ -9,6 +9,7 @@ import msgspec
 from dialer.core.ids import ServerId
 from dialer.core.trunk import Trunk
 from dialer.pbx.client import AriClient
+from dialer.pbx.settings import Sip
 from dialer.store.files import Secrets, SystemSettings
 
 WAIT_S = 5.0
@@ -31,9 +32,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     user: str
     folder: Path
-    sip_bind: str
-    sip_port: int
-    outside: str
+    sip: Sip
     is_foreign: bool
     """Whether it has a configuration of its own, into which ours is included (``dialer asterisk install``)."""
     secret: str
@@ -71,11 +70,13 @@ def links(system: SystemSettings, secrets: Secrets) -> list[Link]:
                 url=embedded_url if is_embedded else settings.url,
                 user=settings.user,
                 folder=folder,
-                # where theirs listens we do not know, and say nothing of it
-                sip_bind="0.0.0.0" if is_foreign and not settings.ports.sip else settings.ports.sip_address,  # noqa: S104
+                sip=Sip(
+                    # where theirs listens we do not know, and say nothing of it
+                    bind="0.0.0.0" if is_foreign and not settings.ports.sip else settings.ports.sip_address,  # noqa: S104
+                    port=ports.sip or settings.ports.sip or Sip().port,
+                    outside=settings.ports.external_address,
+                ),
                 is_foreign=is_foreign,
-                sip_port=ports.sip or settings.ports.sip or 5060,
-                outside=settings.ports.external_address,
                 secret=secrets.ari_of(server),
             )
         )

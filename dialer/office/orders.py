@@ -18,10 +18,11 @@ import msgspec
 from dialer.core.ids import AgentId, CampaignId
 from dialer.core.values import AgentCard
 from dialer.office import remote
-from dialer.store import files, settings
+from dialer.store import files, listings, settings
 from dialer.store.connect import open_reader, open_writer
 from dialer.store.deskphones import load_phone
 from dialer.store.documents import BadFile
+from dialer.store.listings import Listed
 
 Value = TypeVar("Value")
 
@@ -41,10 +42,10 @@ def store(home: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def list_rows(home: Path, what: Literal["trunks", "campaigns", "agents", "lists"]) -> list[dict[str, Any]]:
+def list_rows(home: Path, what: Listed) -> list[dict[str, Any]]:
     """Rows for a listing. Raises StoreError."""
     with closing(open_reader(files.load_system(home).journal)) as connection:
-        rows = settings.list_rows(connection, what)
+        rows = listings.rows(connection, what)
     if what == "agents":
         for row in rows:
             row["campaigns"] = msgspec.json.decode(row["campaigns"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def make_home(home: Path, *, region: str = "RU", language: str = "en", sip_port:
     ports = {"sip": sip_port} if sip_port else {}
     settings = commented("system", {"region": region, "language": language, "ports": ports})
     documents.parse(settings, "the new obzvon.toml", "system")
+    if mistakes := files.bad_region(region):
+        raise documents.refusal("the new obzvon.toml", mistakes)
     made = [_folder(home)] + [_folder(home / name) for name in FOLDERS]
     secrets = {"ari": files.new_secret(), "ari_monitor": files.new_secret(), "phones": {}, "trunks": {}}
     made += [
@@ -74,6 +77,7 @@ def describe(made: list[Made]) -> str:
     )
 
 
+@cache
 def trunk_example() -> str:
     """A trunk to change: valid, to a host that does not exist."""
     tables = ("number_rules", "caller_ids", "destinations", "failover", "tls", "inbound")
@@ -83,6 +87,7 @@ def trunk_example() -> str:
     return head + _TRUNK_TABLES.format(**described)
 
 
+@cache
 def campaign_example() -> str:
     """A campaign to change, with the hours that hold written out and the default rules as comments."""
     text = commented(
@@ -321,8 +326,9 @@ def _keys(part: Mapping[str, Any], values: Mapping[str, Any], leave_out: tuple[s
             yield f"# {key} = {default}".rstrip()
 
 
-def _comment(text: str) -> list[str]:
-    return textwrap.wrap(text, 96, initial_indent="# ", subsequent_indent="# ")
+@cache
+def _comment(text: str) -> tuple[str, ...]:
+    return tuple(textwrap.wrap(text, 96, initial_indent="# ", subsequent_indent="# "))
 
 
 def _folder(path: Path) -> Made:

@@ -23,6 +23,7 @@ from dialer.core.deskphone import DeskPhone, Model
 from dialer.office.phones import phone_of
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.checks import host as checked_host
+from dialer.pbx.deskphones import PHONE_CODECS
 from dialer.store import files
 from dialer.store.errors import Conflict
 
@@ -139,7 +140,7 @@ def account_of(home: Path, extension: str, *, host: str | None = None, port: int
         host=checked_host("--host", address),
         port=number,
         transport=transport,
-        codecs=phone.codecs or ("alaw", "ulaw"),
+        codecs=phone.codecs or PHONE_CODECS,
         password=password,
     )
 

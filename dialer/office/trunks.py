@@ -28,6 +28,7 @@ from dialer.office.trunkcheck import Found, is_gone, lines_of, verify
 from dialer.pbx.checks import BadSetting
 from dialer.pbx.errors import PbxError
 from dialer.pbx.render import render_trunk_file, trunk_file
+from dialer.pbx.settings import Sip
 from dialer.pbx.taken import sections
 from dialer.pbx.trunks import FILE as PJSIP_FILE
 from dialer.pbx.trunks import TrunkLine, endpoint_of
@@ -148,7 +149,7 @@ def _changes(
     renewed: set[str] = set()
     for server in links(system, secrets):
         lines = lines_of(server, after.values(), secrets)
-        trunk_file(lines, sip_bind=server.sip_bind, sip_port=server.sip_port)
+        trunk_file(lines, server.sip)
         renewed |= _renewed(server, lines)
     return [
         msgspec.structs.replace(_change(known.get(one.id), one), is_password_new=one.id in renewed)
@@ -190,7 +191,7 @@ def _pjsip(trunk: Trunk | None) -> str:
     if trunk is None:
         return ""
     line = TrunkLine(trunk=trunk, secret=_MASK if trunk.username else "")
-    text = trunk_file([line], sip_bind="0.0.0.0", sip_port=5060)  # noqa: S104 - what is bound is no part of it
+    text = trunk_file([line], Sip(bind="0.0.0.0"))  # noqa: S104 - what is bound is no part of it
     shown = [one for one in text.splitlines() if one and not one.startswith((";", "bind ="))]
     return "\n".join(shown) + "\n"
 
@@ -237,9 +238,7 @@ def _hand_out(
         is_ours = not (is_engine and link.is_embedded) and not link.is_foreign
         if is_ours and (link.folder / "etc" / "asterisk.conf").is_file():
             lines = lines_of(link, trunks, secrets)
-            render_trunk_file(
-                link.folder, lines, sip_bind=link.sip_bind, sip_port=link.sip_port, outside=link.outside
-            )
+            render_trunk_file(link.folder, lines, link.sip)
             asyncio.run(_reload(link))
     if is_engine:
         return reached, "The running engine has it."

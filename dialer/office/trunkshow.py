@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dialer.office import remote
-from dialer.office.sipwords import cause, status
 from dialer.office.trunkcheck import Found, standings
 from dialer.pbx.checks import BadSetting
+from dialer.pbx.sipwords import cause, status
 from dialer.store import documents, files
 from dialer.store import trunks as stored
 from dialer.store.connect import open_reader
@@ -106,9 +106,7 @@ def _state(one: StoredTrunk, notes: dict[str, StateNote], is_engine: bool) -> st
         return "disabled"
     if not is_engine:
         return "no engine runs"
-    # An engine that starts notes all trunks anew; what was said of a server before that was another engine's.
-    since = notes[""].at if "" in notes else 0.0
-    bad = [note for note in notes.values() if note.state != "up" and note.at >= since]
+    bad = [note for note in notes.values() if note.state != "up"]
     if not bad:
         return "in rotation"
     worst: Sequence[str] = [

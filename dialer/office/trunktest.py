@@ -21,9 +21,9 @@ import msgspec
 from dialer.core.destinations import allows, countries_of, longest, trunk_ids
 from dialer.core.trunk import Trunk
 from dialer.office.asterisks import Link, links
-from dialer.office.sipwords import cause, status
 from dialer.pbx.dialstring import dial_number
 from dialer.pbx.errors import PbxError
+from dialer.pbx.sipwords import cause, status
 from dialer.pbx.trial import Audio, Measured, Step, place
 from dialer.pbx.trunks import endpoint_of
 from dialer.store import files, settings

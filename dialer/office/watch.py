@@ -24,7 +24,7 @@ from rich.text import Text
 from dialer.office import remote
 from dialer.office.drawing import HEIGHT, WIDTH, Board, Health, draw, picture
 from dialer.office.pacingpanel import PacingLine
-from dialer.store import board as questions
+from dialer.store import board as stored
 from dialer.store import files
 from dialer.store.connect import open_reader
 
@@ -88,9 +88,9 @@ class Facts:
         at = time.time()
         health, trouble = self._engine()
         if at - self._campaigns_at >= CAMPAIGNS_EVERY_S:
-            self._campaigns, self._campaigns_at = questions.campaigns(self._store), at
+            self._campaigns, self._campaigns_at = stored.campaigns(self._store), at
         midnight = datetime.fromtimestamp(at).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-        found = questions.moment(self._store, at, midnight.timestamp())
+        found = stored.moment(self._store, at, midnight.timestamp())
         calls = found.pop("calls")
         pacing = self._pacing() if health is not None else {}
         campaigns = [

@@ -27,6 +27,7 @@ from dialer.store import facts, moments
 from dialer.store.calendar import Calendar
 from dialer.store.facts import LeadState
 from dialer.store.moments import AgentThen, CallThen
+from dialer.store.rows import dicts
 from dialer.store.schema import LIST_REMOVED
 from dialer.store.settings import campaign_at, campaign_now, lists_of, load_centre, load_trunks
 
@@ -369,8 +370,7 @@ class _Question:
             "SELECT kind, agent, target, began_at, state, outcome FROM transfers WHERE attempt = ? ORDER BY place",
             (attempt,),
         )
-        names = [one[0] for one in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found]
+        return dicts(found)
 
 
 _OF_CONTACT = frozenset({"tried_contact", "contact_per_day", "contact_per_24h", "no_number_left"})

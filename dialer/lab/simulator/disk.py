@@ -59,7 +59,7 @@ class Disk:
 
     def load(self, at: float, version: str = "") -> ev.EngineStarted:
         """See :class:`~.plan.Keeper`."""
-        return self.run(self.journal.load()).started(at=at, version=version)
+        return self.run(self.journal.load(at)).started(at=at, version=version)
 
 
 def prepare(path: Path, plan: Plan) -> Plan:

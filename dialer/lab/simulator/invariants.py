@@ -11,13 +11,13 @@ from dialer.core.agent import OF_THE_PHONE
 from dialer.core.blending import ready
 from dialer.core.destinations import allows, countries_of, trunk_ids
 from dialer.core.floor import Floor
-from dialer.core.ids import AttemptId
+from dialer.core.ids import AttemptId, TrunkId, is_attempt
 from dialer.core.lanes import lane, may_serve, skills
 from dialer.core.pacing.book import Book
 from dialer.core.rate import BURST_S
 from dialer.core.transfer_facts import TransferState
 from dialer.core.trunk import Trunk
-from dialer.core.values import TRUNK_DOWN, Agent, AgentState, Call, CallState
+from dialer.core.values import TRUNK_ENDINGS, Agent, AgentState, Call, CallState
 
 UNCONNECTED = frozenset({CallState.DIALING, CallState.RINGING, CallState.ANSWERED, CallState.CONNECTING})
 
@@ -89,6 +89,17 @@ class Caps:
         self.attempts[attempt] = call
         self._check_rate(trunk, at)
 
+    def leg_placed(self, floor: Floor, name: TrunkId, at: float) -> None:
+        """Another call than a contact's was ordered just now. People who call us come in whatever the cap."""
+        if name not in floor.trunks:
+            return  # it was taken away since, and Asterisk will say so
+        trunk, live = floor.trunks[name].trunk, _live(floor, name)
+        state = floor._state
+        came = sum(one.trunk == name and one.direction == "in" for one in floor.calls.values())
+        came += sum(one.trunk == name and is_attempt(one.channel) for one in state.legs.values())
+        assert live <= trunk.channels_max or came, f"{live} channels of {trunk.channels_max} with a leg"
+        self._check_rate(trunk, at)
+
     def _check_rate(self, trunk: Trunk, at: float) -> None:
         rate = trunk.calls_per_second_max
         times = self._placed.setdefault(trunk.id, deque(maxlen=64))
@@ -99,9 +110,9 @@ class Caps:
 
 
 def _live(floor: Floor, trunk: str) -> int:
-    """The channels that a trunk carries: of persons, and of third parties."""
-    thirds = [one for one in floor._state.transfers.values() if one.has_third and one.trunk == trunk]
-    return sum(one.trunk == trunk for one in floor.calls.values()) + len(thirds)
+    """The channels that a trunk carries: of contacts' calls, and others."""
+    legs = sum(one.trunk == trunk for one in floor._state.legs.values())
+    return sum(one.trunk == trunk for one in floor.calls.values()) + legs
 
 
 def _check_agents(floor: Floor, armed: Mapping[tuple[str, str], float]) -> None:
@@ -146,7 +157,7 @@ def _check_calls(
                 assert agent.attempt != call.attempt, "kept for a call that was handed over"
                 continue
             assert (agent.attempt, agent.state) == (call.attempt, AgentState.ON_CALL)
-        if call.state is CallState.ENDING and call.ending == TRUNK_DOWN:
+        if call.state is CallState.ENDING and call.ending in TRUNK_ENDINGS:
             pass  # it goes on, for the operator who is promised
         elif call.state is CallState.ENDING and call.connected_at is None and agent is not None:
             assert agent.attempt != call.attempt, "kept for a call that is given up"
@@ -172,18 +183,19 @@ def _check_indexes(floor: Floor) -> None:
             if call.agent is None
             and (
                 call.state in (CallState.DIALING, CallState.RINGING, CallState.ANSWERED)
-                or (call.state is CallState.ENDING and call.ending == TRUNK_DOWN)
+                or (call.state is CallState.ENDING and call.ending in TRUNK_ENDINGS)
             )
         }
         assert desk.unserved == set().union(*desk.unserved_on.values())
         assert all(calls[one].server == name for name, some in desk.unserved_on.items() for one in some)
+    assert not calls.keys() & state.legs.keys(), "counted as a call and as a leg"
+    for transfer in state.transfers.values():
+        if transfer.state is TransferState.CALLING and transfer.colleague is None:
+            assert transfer.third in state.legs, "a third party is called, and does not count"
     for trunk in state.trunks.values():
         assert trunk.live == _live(floor, trunk.trunk.id)
     for name, server in state.servers.items():
-        assert server.live == sum(call.server == name for call in calls.values()) + sum(
-            one.has_third and one.colleague is None and calls[one.attempt].server == name
-            for one in state.transfers.values()
-        )
+        assert server.live == sum(call.server == name for call in calls.values()) + len(state.legs.on(name))
         assert not server.is_lost or not server.live, "calls live on a dead server"
 
 
@@ -192,7 +204,8 @@ def _check_idle(floor: Floor, *, may_wait: bool) -> None:
     idle = {
         agent.id
         for agent in state.agents.values()
-        if agent.state is AgentState.READY and (agent.has_line or (state.cards[agent.id].leg == "rung"))
+        if agent.state is AgentState.READY
+        and (agent.has_line or (state.cards[agent.id].leg == "rung" and _is_reachable(floor, agent)))
     }
     for agent_id in idle:
         card = state.cards[agent_id]
@@ -207,6 +220,12 @@ def _check_idle(floor: Floor, *, may_wait: bool) -> None:
         kept = state.kept_from(call.campaign) if call.direction == "out" else ()
         longest = state.idle.longest(lane(call.campaign, call.server), refused, kept)
         assert longest is None, "waits though somebody is idle"
+
+
+def _is_reachable(floor: Floor, agent: Agent) -> bool:
+    """On an outside line only as far as was seen when it was looked at last."""
+    state = floor._state
+    return agent.id in state.idle if state.cards[agent.id].phone in state.outside else True
 
 
 def _check_book(floor: Floor) -> None:

@@ -17,10 +17,10 @@ from itertools import pairwise
 import msgspec
 
 from dialer.core.ids import AgentId
+from dialer.core.quantile import quantile
 from dialer.core.values import AgentState
 from dialer.lab.simulator.day import Day
 from dialer.lab.simulator.people import Story
-from dialer.lab.simulator.score import quantile
 
 OFF = frozenset({AgentState.SIGNED_OUT, AgentState.PAUSED})
 """States of an operator who is not at work."""
@@ -119,7 +119,7 @@ def measure(day: Day, limit_s: float) -> Figures:
         talked=len(waits),
         abandoned=sum(is_abandoned(story, limit_s) for story in answered),
         wait_s_mean=statistics.fmean(waits) if waits else 0.0,
-        wait_s_p95=quantile(waits, 0.95),
+        wait_s_p95=quantile(waits, 0.95) if waits else 0.0,
         wait_s_max=waits[-1] if waits else 0.0,
         lines_max=most,
         lines_p95=usual,

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from dialer.core.quantile import quantile
 from dialer.lab.simulator.worlds import World
 
 
@@ -82,13 +83,13 @@ class Tally:
             sum(seat.spent[name] for seat in seats) for name in ("idle", "busy", "wrap_up")
         )
         signed_s = idle_s + busy_s + wrap_up_s
-        idles, waits = sorted(self.idles), sorted(self.waits)
+        idles, waits = self.idles or [0.0], self.waits or [0.0]
         return Score(
             world=world.name,
             operators=len(seats),
             occupancy=(busy_s + wrap_up_s) / signed_s if signed_s else 0.0,
             talk_min_per_hour=60.0 * busy_s / signed_s if signed_s else 0.0,
-            idle_s=(sum(idles) / len(idles) if idles else 0.0, quantile(idles, 0.9)),
+            idle_s=(sum(idles) / len(idles), quantile(idles, 0.9)),
             answered=self.answered.total(),
             abandoned=self.abandoned.total(),
             wait_s=(quantile(waits, 0.5), quantile(waits, 0.99)),
@@ -98,11 +99,6 @@ class Tally:
             asked=self.asked,
             campaigns={name: (self.answered[name], self.abandoned[name]) for name in sorted(self.answered)},
         )
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The least of the sorted *values* that *share* of them do not exceed; 0 without any."""
-    return values[max(0, math.ceil(share * len(values)) - 1)] if values else 0.0
 
 
 def wilson(count: int, total: int, z: float = 1.959964) -> tuple[float, float]:

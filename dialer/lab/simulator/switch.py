@@ -32,22 +32,44 @@ from dialer.core.commands import (
     StopTone,
     Tell,
 )
-from dialer.core.ids import AttemptId, BridgeId, ChannelId, is_attempt, is_third, line_of
+from dialer.core.ids import AttemptId, BridgeId, ChannelId, TrunkId, is_attempt, is_leg, is_third, line_of
 
 GONE_S = 1.0
 """A channel that is gone when it is hung up is told so after this time."""
 
 
 class Channel:
-    """A channel. *number*: of a person's, and the *kind* of their phone; *phone*: of an operator's."""
+    """A channel. *number*: of a person's whom we call, and the *kind* of their phone; *phone*: of an operator's; *trunk*: by which it
+    goes, or came."""
 
-    __slots__ = ("bridge", "fate", "id", "in_app", "is_ringing", "is_up", "kind", "number", "phone", "story")
+    __slots__ = (
+        "bridge",
+        "fate",
+        "id",
+        "in_app",
+        "is_ringing",
+        "is_up",
+        "kind",
+        "number",
+        "phone",
+        "story",
+        "trunk",
+    )
 
-    def __init__(self, channel: ChannelId, *, number: str = "", kind: str = "", phone: str = "") -> None:
+    def __init__(
+        self,
+        channel: ChannelId,
+        *,
+        number: str = "",
+        kind: str = "",
+        phone: str = "",
+        trunk: TrunkId | None = None,
+    ) -> None:
         self.id = channel
         self.number = number
         self.kind = kind
         self.phone = phone
+        self.trunk = trunk
         self.is_up = False
         self.is_ringing = False
         self.in_app = False
@@ -72,6 +94,10 @@ class Switch:
         """A join that is carried out is told as refused: no answer came in time."""
         self.is_refusing = False
         """Requests that make a channel are refused."""
+        self.outside: dict[str, TrunkId] = {}
+        """Phones that are outside lines, and by which trunks they are called."""
+        self.forwards: dict[ChannelId, ChannelId] = {}
+        """Callers for whom the dialplan calls another number, and its channel."""
         self._emit = emit
         self._answer = answer
         self._bridges: set[BridgeId] = set()
@@ -140,7 +166,9 @@ class Switch:
             self._answer(refused, 0.0)
             return
         assert command.number not in self._live_numbers, f"{command.number} is rung twice at once"
-        person = Channel(ChannelId(command.attempt), number=command.number, kind=command.kind)
+        person = Channel(
+            ChannelId(command.attempt), number=command.number, kind=command.kind, trunk=command.trunk
+        )
         self.channels[person.id] = person
         self._live_numbers[command.number] = person.id
         self.invited(person)
@@ -152,6 +180,8 @@ class Switch:
         elif is_attempt(channel):
             gone = ev.ContactHungUp(at=self.at + GONE_S, attempt=AttemptId(channel))
             self._answer(gone, GONE_S)
+        elif is_leg(channel) or is_third(channel):
+            self._answer(ev.LineEnded(at=self.at + GONE_S, channel=channel), GONE_S)
 
     def _join(self, attempt: AttemptId, bridge: BridgeId) -> None:
         person = self.channels.get(ChannelId(attempt))
@@ -180,7 +210,7 @@ class Switch:
         if self.is_refusing:
             self._answer(ev.ThirdRefused(at=self.at, channel=command.channel, reason="500"), 0.0)
         else:
-            self.channels[command.channel] = Channel(command.channel)
+            self._make(Channel(command.channel, trunk=command.trunk))
 
     def _last_word(self, command: SendToLastWord) -> None:
         person = self.channels.get(ChannelId(command.attempt))
@@ -193,6 +223,23 @@ class Switch:
         if person is not None and person.in_app:
             person.in_app, person.bridge = False, None
             self.left(person)
+            if command.place == "number" and command.trunk is not None:
+                other = Channel(ChannelId(f"forwarded-{person.id}"), trunk=command.trunk)
+                self.forwards[person.id] = other.id
+                self._make(other)
+                self.emit(ev.CallForwarded(at=self.at, attempt=command.attempt, channel=other.id))
+
+    def _make(self, channel: Channel) -> None:
+        """A channel that is no contact's call; whose trunk tells of it."""
+        self.channels[channel.id] = channel
+        self._tell_use(channel)
+
+    def _tell_use(self, channel: Channel) -> None:
+        if channel.trunk is not None and not channel.number:
+            mine = tuple(
+                one.id for one in self.channels.values() if one.trunk == channel.trunk and not one.number
+            )
+            self.emit(ev.TrunkUsed(at=self.at, trunk=channel.trunk, channels=mine))
 
     def _hold(self, command: HoldContact) -> None:
         person = self.channels.get(ChannelId(command.attempt))
@@ -220,8 +267,8 @@ class Switch:
         if self.is_refusing:
             self._answer(ev.LegRefused(at=self.at, channel=command.channel, reason="500"), 0.0)
         else:
-            leg = Channel(command.channel, phone=command.phone)
-            self.channels[command.channel] = leg
+            leg = Channel(command.channel, phone=command.phone, trunk=self.outside.get(command.phone))
+            self._make(leg)
             self.rung(leg)
 
     def _dismiss(self, command: Dismiss) -> None:
@@ -253,11 +300,11 @@ class Switch:
         else:
             self.emit(ev.LegAnswered(at=self.at, channel=channel.id))
 
-    def calls_us(self, channel: ChannelId) -> Channel:
+    def calls_us(self, channel: ChannelId, trunk: TrunkId | None = None) -> Channel:
         """A person calls us; with no engine there, the dialplan has them. Who they are is not told here."""
-        made = Channel(channel)
+        made = Channel(channel, trunk=trunk)
         made.is_up, made.in_app = True, self.is_heard
-        self.channels[channel] = made
+        self._make(made)
         return made
 
     def dials(self, phone: str, code: str, channel: ChannelId) -> Channel | None:
@@ -271,8 +318,12 @@ class Switch:
         return made
 
     def end(self, channel: ChannelId, cause: int, tech_cause: int | None = None) -> None:
-        """The channel is gone."""
+        """The channel is gone, and the other number's, to which it was forwarded."""
         one = self.channels.pop(channel)
+        if (other := self.forwards.pop(channel, None)) in self.channels:
+            assert other is not None
+            self.end(other, 16)
+        self._tell_use(one)
         if one.number:
             del self._live_numbers[one.number]
         self.gone(one)
@@ -280,7 +331,7 @@ class Switch:
             attempt = AttemptId(channel)
             self.emit(ev.ContactHungUp(at=self.at, attempt=attempt, cause=cause, tech_cause=tech_cause))
         else:
-            self.emit(ev.LineEnded(at=self.at, channel=channel, cause=cause))
+            self.emit(ev.LineEnded(at=self.at, channel=channel, cause=cause, tech_cause=tech_cause))
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -293,6 +344,7 @@ class Switch:
                 is_ringing=one.is_ringing and not one.is_up,
                 in_app=one.in_app,
                 bridge=one.bridge,
+                trunk=one.trunk,
             )
             for one in self.channels.values()
         )
@@ -306,8 +358,9 @@ class Switch:
         ]
 
     def lines(self) -> list[Channel]:
-        """Channels of operators, oldest first."""
-        return [one for one in self.channels.values() if not is_attempt(one.id)]
+        """Channels of operators and third parties, oldest first."""
+        others = self.forwards.values()
+        return [one for one in self.channels.values() if not is_attempt(one.id) and one.id not in others]
 
 
 def chain_of(command: Any) -> str:

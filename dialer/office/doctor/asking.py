@@ -27,8 +27,7 @@ from dialer.office.doctor.security import ANYBODY, is_this_machine
 from dialer.pbx import errors
 from dialer.pbx.client import AriClient
 from dialer.pbx.requests import SOUNDS
-from dialer.pbx.taken import Registration, registration
-from dialer.pbx.taken import sections as rendered_sections
+from dialer.pbx.taken import Registration, registration_of
 from dialer.pbx.trunks import endpoint_of, transport_of
 from dialer.store.files import Secrets, SystemSettings
 
@@ -242,12 +241,12 @@ async def _registrations(ari: AriClient, trunks: Sequence[Trunk]) -> dict[str, R
         page = await ari.metrics()
     except errors.PbxError:
         return {}
-    found: dict[str, Registration] = {}
-    for trunk in wanted:
-        client = held.get(("registration", endpoint_of(trunk.id)), {}).get("client_uri")
-        text = f"[{endpoint_of(trunk.id)}]\ntype = registration\nclient_uri = {client}\n"
-        found[trunk.id] = (registration(page, rendered_sections(text)) or "unknown") if client else "unknown"
-    return found
+    clients = {
+        trunk.id: held.get(("registration", endpoint_of(trunk.id)), {}).get("client_uri") for trunk in wanted
+    }
+    return {
+        trunk: registration_of(page, client) if client else "unknown" for trunk, client in clients.items()
+    }
 
 
 # -- where it runs here -----------------------------------------------------------------------------

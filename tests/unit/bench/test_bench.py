@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -84,13 +83,6 @@ def test_the_bare_client_opens_lines_and_joins_as_the_engine_does(tmp_path: Path
 
 
 # -- figures -----------------------------------------------------------------------------------
-
-
-def test_a_percentile_is_one_of_the_values() -> None:
-    values = [float(number) for number in range(100, 0, -1)]
-    assert [measures.percentile(values, share) for share in (50, 95, 99, 100)] == [50, 95, 99, 100]
-    assert measures.percentile([7.0], 99) == 7.0
-    assert math.isnan(measures.percentile([], 50))
 
 
 def test_what_was_counted_before_the_window_does_not_count() -> None:

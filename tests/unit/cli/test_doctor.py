@@ -23,7 +23,7 @@ import pytest
 from dialer.core.ids import CampaignId, TrunkId
 from dialer.core.incoming import Inbound
 from dialer.core.values import Campaign, Trunk
-from dialer.engine.embedded import EmbeddedRedis
+from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.office import doctor, orders
 from dialer.office.doctor import asking, certificates, engine, machine, redis, sip
 from dialer.office.doctor import home as at_home
@@ -147,7 +147,7 @@ def test_when_a_certificate_ends() -> None:
     der = ssl.PEM_cert_to_DER_cert(text)
     for cut in range(len(der)):  # whatever is cut off: an error of one kind, or the end was before
         try:
-            assert certificates.ends_at_der(der[:cut]) == ENDS_AT
+            assert certificates.ends_at(ssl.DER_cert_to_PEM_cert(der[:cut])) == ENDS_AT
         except ValueError:
             continue
 

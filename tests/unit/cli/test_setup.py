@@ -74,6 +74,8 @@ def test_nothing_is_overwritten(home: Path) -> None:
 def test_bad_settings_make_nothing(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="region"):
         setup.make_home(tmp_path / "home", region="russia")
+    with pytest.raises(BadFile, match='"UK" is no country'):
+        setup.make_home(tmp_path / "home", region="UK")
     assert not (tmp_path / "home").exists()
 
 

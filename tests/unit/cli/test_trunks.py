@@ -11,6 +11,7 @@ import pytest
 from dialer.office import trunkcheck
 from dialer.pbx import taken
 from dialer.pbx.render import trunk_file
+from dialer.pbx.settings import Sip
 from dialer.pbx.trunks import TrunkLine
 from dialer.store import files, trunks
 from dialer.store.connect import open_writer
@@ -152,11 +153,7 @@ def foreign(home, asterisk, monkeypatch):
 
 
 def test_an_asterisk_that_is_somebody_elses_is_given_the_file_and_told_to_read_it(dialer, home, foreign):
-    text = trunk_file(
-        [TrunkLine(trunk=files.load_trunk(home / "trunks" / "carrier.toml"))],
-        sip_bind="127.0.0.1",
-        sip_port=5060,
-    )
+    text = trunk_file([TrunkLine(trunk=files.load_trunk(home / "trunks" / "carrier.toml"))], Sip())
     for one in taken.sections(text):
         path = f"GET /ari/asterisk/config/dynamic/res_pjsip/{one.type}/{one.id}"
         foreign.answers[path] = (200, [{"attribute": key, "value": value} for key, value in one.values])
@@ -205,7 +202,7 @@ def test_an_asterisk_that_has_a_configuration_of_its_own_is_asked_and_not_writte
     with (home / "obzvon.toml").open("a") as file:
         file.write(f'config_folder = "{home}"\n')
     trunk = files.load_trunk(home / "trunks" / "carrier.toml")
-    text = trunk_file([TrunkLine(trunk=trunk)], sip_bind="0.0.0.0", sip_port=5060)
+    text = trunk_file([TrunkLine(trunk=trunk)], Sip(bind="0.0.0.0"))
     for one in taken.sections(text.replace("transport-udp", "obzvon-transport-udp")):
         path = f"GET /ari/asterisk/config/dynamic/res_pjsip/{one.type}/{one.id}"
         foreign.answers[path] = (200, [{"attribute": key, "value": value} for key, value in one.values])
@@ -215,7 +212,8 @@ def test_an_asterisk_that_has_a_configuration_of_its_own_is_asked_and_not_writte
     assert not (home / "asterisk" / "etc" / "pjsip_trunks.conf").exists()
 
 
-def test_what_was_told_before_the_engine_started_is_past(dialer, home, applied, engine):
+def test_how_a_trunk_stands_is_its_last_word_on_each_server(dialer, home, applied, engine):
+    """What was another engine's word the next one takes back when it starts."""
     engine.answers["GET /v1/health"] = (200, {})
 
     def state(*rows: tuple[str, float, str]) -> str:
@@ -231,7 +229,10 @@ def test_what_was_told_before_the_engine_started_is_past(dialer, home, applied, 
     assert state() == "in rotation"
     assert state(("", 1.0, "resting")) == "resting (because)"
     assert state(("", 1.0, "resting"), ("", 2.0, "up")) == "in rotation"
-    assert state(("b", 1.0, "down"), ("", 2.0, "up")) == "in rotation"
+    assert state(("b", 1.0, "down"), ("b", 2.0, "up"), ("", 3.0, "up")) == "in rotation"
+    assert state(("b", 1.0, "down"), ("", 2.0, "up")) == "down on b (because)", (
+        "which a rest that is over does not end"
+    )
     assert state(("", 1.0, "up"), ("b", 2.0, "down")) == "down on b (because)"
 
 

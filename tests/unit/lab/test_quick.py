@@ -13,7 +13,7 @@ from dialer.core.pacing.book import Book, Decision, Room
 from dialer.lab.simulator.fates import Fates
 from dialer.lab.simulator.quick import LAST_WORD_S, BadRule, QuickDay
 from dialer.lab.simulator.rivals import Level, Progressive, Ratio
-from dialer.lab.simulator.score import Score, quantile, wilson
+from dialer.lab.simulator.score import Score, wilson
 from dialer.lab.simulator.worlds import SCENARIOS, Crowd, Team, World, drawn
 
 SHORT = World(length_s=1800.0, team=Team(operators=6), crowds=(Crowd(answers=0.5),))
@@ -301,10 +301,7 @@ def test_rules_are_given_their_promises() -> None:
     assert rule.campaigns["spring"].wait_s == 2.0
 
 
-def test_intervals_and_quantiles() -> None:
+def test_intervals() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     low, high = wilson(30, 1000)
     assert (round(low, 4), round(high, 4)) == (0.0211, 0.0425)
-    assert quantile([], 0.5) == 0.0
-    assert quantile([1.0, 2.0, 3.0, 4.0], 0.5) == 2.0
-    assert quantile([1.0, 2.0, 3.0, 4.0], 0.99) == 4.0

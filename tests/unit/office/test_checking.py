@@ -20,6 +20,7 @@ from dialer.office.checking import Check, check
 from dialer.office.layers import Engine
 from dialer.store import dnc, facts, settings
 from dialer.store.census import open_census
+from tests.examples import examples
 from tests.unit.office.story import ANN, CALENDAR, HOURS, SPRING, UP, Story, at
 
 MOSCOW, OMSK, VLADIVOSTOK = "Europe/Moscow", "Asia/Omsk", "Asia/Vladivostok"
@@ -210,7 +211,7 @@ async def test_it_agrees_with_the_judgement_hour_by_hour(story: Story) -> None:
 async def test_what_opens_at_a_full_hour_is_counted_in_it_whatever_the_fraction(story: Story) -> None:
     story.person(work(1), zone=MOSCOW)
     apply(story)
-    for step in range(200):
+    for step in range(examples(200)):
         found = check_at(story, at("08:17") + step * 0.0123456789)
         assert [hour.at % 3600 for hour in found.hours if hour.new] == [0.0]
         assert found.hours[1].new == 1

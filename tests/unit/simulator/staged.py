@@ -22,9 +22,12 @@ from dialer.lab.simulator.worlds import Team, World
 from dialer.store.connect import open_writer, transaction
 from dialer.store.guard import Guard
 from dialer.store.writing import write
+from tests.examples import IS_QUICK
 
 
-def stage(count: int = 6, minutes: float = 20.0, *, lines: int = 60, **campaign: Any) -> Stage:
+def stage(
+    count: int = 6, minutes: float = 10.0 if IS_QUICK else 20.0, *, lines: int = 60, **campaign: Any
+) -> Stage:
     """*count* operators for so many minutes; every third is rung for each call. *campaign*: its settings."""
     settings = {"mode": "predictive", "ring_agent": "at_answer", "wrap_up": "card"} | campaign
     made = Campaign(id=CampaignId("spring"), trunk=TrunkId("carrier"), **settings)

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from dialer.core.commands import ClearTimer, SetTimer
 from dialer.core.events import DeadlinePassed
 from dialer.core.ids import CampaignId
-from dialer.engine.embedded import EmbeddedRedis
+from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.timers import Timers
 
 

@@ -120,6 +120,41 @@ def test_an_unknown_task_is_a_clear_error():
         assert f"./dev {task}" in listed
 
 
+@pytest.mark.parametrize(
+    ("failing", "told"),
+    [
+        ((), None),
+        (("mypy",), "mypy"),
+        (("pytest",), "pytest"),
+        (("ruff", "pytest", "shellcheck"), "ruff ruff pytest shellcheck"),
+    ],
+    ids=lambda one: "+".join(one) if isinstance(one, tuple) else "",
+)
+def test_check_tells_all_that_failed_also_beside_the_tests(tmp_path, failing, told):
+    """With programs that only say their name, and fail or do not."""
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (tmp_path / "tools").mkdir()
+    text, count = re.subn(
+        r"^ +setup\n +check_all$", "check_all", (ROOT / "dev").read_text(), flags=re.MULTILINE
+    )
+    assert count == 1
+    (tmp_path / "dev").write_text(text)
+    for name in ("ruff", "mypy", "lint-imports", "shellcheck", "pytest"):
+        (programs / name).write_text(f"#!/bin/sh\necho said by {name}\nexit {int(name in failing)}\n")
+        (programs / name).chmod(0o700)
+    done = subprocess.run(
+        ["/bin/sh", str(tmp_path / "dev"), "check"], capture_output=True, text=True, check=False
+    )
+    for name in ("ruff", "mypy", "lint-imports", "shellcheck", "pytest"):
+        assert f"said by {name}" in done.stdout
+    assert done.returncode == (1 if told else 0)
+    if told:
+        assert f"dev: failed: {told}\n" in done.stderr
+    else:
+        assert "all is well" in done.stdout
+
+
 def test_every_requirement_is_locked():
     """What setup.cfg asks for stands in the lock file with one version."""
     locked = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
