@@ -19,25 +19,31 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from dialer.core.values import Trunk
 from dialer.engine.embedded import (
     AsteriskInstall,
     EmbeddedAsterisk,
     EmbeddedError,
-    EmbeddedRedis,
     choose_ports,
     find_asterisk,
 )
+from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.engine.ports import is_free
 from dialer.pbx.render import PhoneLine, TrunkLine
+from dialer.pbx.settings import Settings
 from dialer.store import connect
 from dialer.store.migrations import migrate
-from tests.examples import IS_QUICK
+from tests.examples import examples
 
 T = TypeVar("T")
 
 PHONES = tuple(f"1{number:02}" for number in range(1, 11))
+
+# Of properties that do not say themselves on how many examples they are tried. How long one takes is no matter of a test.
+hypothesis_settings.register_profile("obzvon", max_examples=examples(100), deadline=None)
+hypothesis_settings.load_profile("obzvon")
 
 
 class LoopThread:
@@ -88,11 +94,10 @@ class LiveAsterisk:
 
 @pytest.fixture(scope="session", autouse=True)
 def journals_from_a_template() -> Iterator[None]:
-    """In ``./dev check`` a new journal is a copy of one that was made by the migrations once: a thousand tests
-    want one. ``./dev test`` makes each by the migrations."""
-    if not IS_QUICK:
-        yield
-        return
+    """A new journal is a copy of one that was made by the migrations once: a thousand tests want one.
+
+    Tests of the migrations themselves ask for ``real_migrations``.
+    """
     template = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     migrate(template)
     lock = threading.Lock()
@@ -107,6 +112,12 @@ def journals_from_a_template() -> Iterator[None]:
         patch.setattr(connect, "migrate", copy_or_migrate)
         yield
     template.close()
+
+
+@pytest.fixture
+def real_migrations(journals_from_a_template: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new journal is made by the migrations, as everywhere but in tests."""
+    monkeypatch.setattr(connect, "migrate", migrate)
 
 
 @pytest.fixture(scope="session")
@@ -138,13 +149,12 @@ def asterisk_home(
     server = EmbeddedAsterisk(
         asterisk_install,
         tmp_path_factory.mktemp("asterisk"),
-        ari_password=secrets.token_urlsafe(18),
+        Settings(ari_password=secrets.token_urlsafe(18), verbose_log=bool(os.environ.get("OBZVON_VERBOSE"))),
         ports=ports,
         trunks=[
             TrunkLine(trunk=Trunk(id="lab", host="127.0.0.1", port=trunk_port, options_interval_s=0))  # type: ignore[arg-type]
         ],
         phones=[PhoneLine(extension=extension, secret=phone_secret) for extension in PHONES],
-        verbose_log=bool(os.environ.get("OBZVON_VERBOSE")),
     )
     loop_thread.run(server.start())
     yield LiveAsterisk(server, loop_thread, trunk_port, phone_secret)

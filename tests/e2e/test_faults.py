@@ -16,6 +16,7 @@ from dialer.engine.embedded import EmbeddedAsterisk, choose_ports
 from dialer.engine.house import House
 from dialer.lab.voice import hear_recording
 from dialer.pbx.render import PhoneLine, TrunkLine
+from dialer.pbx.settings import Settings
 from dialer.store import files, settings
 from dialer.store.connect import open_writer
 from dialer.store.errors import AlreadyClaimed
@@ -64,7 +65,7 @@ class Elsewhere:
         return EmbeddedAsterisk(
             self._install,
             self._folder / "elsewhere",
-            ari_password=files.load_secrets(world.home).ari,
+            Settings(ari_password=files.load_secrets(world.home).ari),
             ports=self._ports,
             trunks=[TrunkLine(trunk=world.trunk)],
             phones=[

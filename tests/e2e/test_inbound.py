@@ -266,8 +266,15 @@ async def test_a_message_is_kept_and_nobody_calls_back(office: Office):
 
 async def test_the_other_number_takes_the_call(office: Office):
     world = office.world
+    trunk, legs = world.house.floor.trunks[INBOUND.id], world.house.floor._state.legs
+    await world.until(lambda: trunk.live == 0, "the trunk to be free")
     call = await office.people[THIRD].call(DIDS["forward"])
+    # the caller's channel is the call's, the other number's is a leg of its own; Asterisk has told which
+    await world.until(
+        lambda: trunk.live == 2 and [one.is_seen for one in legs.values()] == [True], "both to count", 20.0
+    )
     await office.people[THIRD].wait_until_ended(call, within_s=ENDS_S)
+    await world.until(lambda: trunk.live == 0, "the trunk to be free again", 15.0)
     one = await office.over("forward", choice="forwarded", result="missed")
     assert one["state"] == "ended"
     (taken,) = [found for found in world.network.calls() if found.number == OTHER]

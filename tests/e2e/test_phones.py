@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from dialer.lab.callers import HOST, LabCaller, LabCallers
 from dialer.lab.phones import LabPhone, LabPhones, Phone
 from dialer.lab.voice import hear_recording
 from dialer.store import deskphones, pins, settings
-from dialer.store.connect import open_writer
+from dialer.store.connect import open_reader, open_writer
 from tests.e2e.world import (
     MEDIA_PORTS,
     PATIENCE_S,
@@ -124,6 +125,17 @@ async def test_an_operator_works_from_an_outside_line(tmp_path):
             assert line.is_up
             await olga.hang_up()
             await world.agent_is("120", "signed_out")
+            assert keys_noted(world) == ["*441"], "a PIN is nobody's to read, and kept nowhere"
+
+
+def keys_noted(world: World) -> list[str]:
+    """What the journal has of keys, by channel."""
+    found: dict[str, str] = {}
+    with contextlib.closing(open_reader(world.home / "journal.sqlite3")) as connection:
+        for (body,) in connection.execute("SELECT body FROM events WHERE name = 'DigitPressed' ORDER BY id"):
+            event = json.loads(body)
+            found[event["channel"]] = found.get(event["channel"], "") + event["digit"]
+    return list(found.values())
 
 
 async def refused(world: World, times: int) -> None:
@@ -225,9 +237,15 @@ async def test_a_rung_operator_is_called_on_an_outside_line_and_joined_only_afte
             (before,) = world.attempts("demo")
             assert before["state"] == "answered", "whoever picked up has nobody on the line"
             await keyed(world, mobile, f"{pin}#", lambda: world.attempts("demo")[0]["state"] == "connected")
+            trunks = world.house.floor.trunks
+            assert (trunks[away.id].live, trunks[TRUNK.id].live) == (1, 1), (
+                "each takes a channel of its trunk"
+            )
             await world.network.hang_up(somebody.lines[0].number)
             await mobile.wait_until_ended(rung, within_s=PATIENCE_S)
             over = await world.attempt("demo", state="ended")
             assert (over["result"], over["agent"]) == ("talked", "olga")
+            await world.until(lambda: trunks[away.id].live == trunks[TRUNK.id].live == 0, "both to be free")
+            assert keys_noted(world) == []
         finally:
             await mobiles.stop()

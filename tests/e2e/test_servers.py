@@ -250,6 +250,42 @@ async def test_one_that_hangs_and_one_that_is_not_there_stall_nobody(tmp_path, a
         await world.order("demo", "stop")
 
 
+async def test_who_talks_on_over_a_lost_server_is_not_cut_off_by_the_next_engine(tmp_path, asterisk_install):
+    """It hung, was given up, and went on while no engine ran."""
+    people = fresh(2)
+    async with Twins(tmp_path, work=[(campaign(ring_s=90.0), people)], seats=everyone("101")) as world:
+        house = world.house
+        house._outlive = True
+        for asterisk in house.asterisks.embedded.values():
+            asterisk._server.outlive = True
+        await world.works_on("north", "101")
+        await world.order("demo")
+        [talk] = await world.talk(await ringing(world, 1), "demo", 1)
+        hung = world.pid("north")
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            await world.agent_is("101", "signed_out", 2 * PATIENCE_S)
+            assert (await world.attempt("demo", _place(world, talk)))["result"] == "talked"
+            await world.order("demo", "stop")
+            await house._stop(RuntimeError("a fault of ours"))
+        finally:
+            os.kill(hung, signal.SIGCONT)
+        async with House(world.home) as second:
+            world.house = second
+            assert world.pid("north") == hung
+            north = second.floor.servers[ServerId("north")]
+            await world.until(lambda: north.is_up, "it again")
+            await second._decided()
+            assert talk["attempt"] in north.left
+            assert len(north.left) == 2
+            ids = [one["id"] for one in await world.line("north").ari.request("GET", "/channels")]
+            assert talk["attempt"] in ids, "who talked there was cut off"
+            assert len(ids) == 2
+            name = f"/channels/{talk['attempt']}/variable?variable=SYSTEMNAME"
+            said = await world.line("north").ari.request("GET", name)
+            assert said["value"] == "server-north", "by which the dialplan's notes tell where a call was"
+
+
 async def test_an_engine_that_is_killed_finds_the_calls_of_both(tmp_path, asterisk_install):
     """Here it fails within its process: embedded servers outlive that, and the next engine adopts both."""
     people = fresh(4)

@@ -264,7 +264,7 @@ async def test_calls_come_in_over_a_registration_and_by_address(office, applied)
     [link] = links(files.load_system(office.home), files.load_secrets(office.home))
     by_line = carrier.call_in(did, caller="79441111111", account="secure")
     assert await arrivals(office, "secure", by_line) == ("obzvon-inbound", did)
-    by_address = carrier.call_in(did, caller="79441111111", address=f"127.0.0.1:{link.sip_port}")
+    by_address = carrier.call_in(did, caller="79441111111", address=f"127.0.0.1:{link.sip.port}")
     assert await arrivals(office, "address", by_address) == ("obzvon-inbound", did)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,13 +25,14 @@ from dialer.engine.embedded import (
     AsteriskInstall,
     EmbeddedAsterisk,
     EmbeddedError,
-    EmbeddedRedis,
     Ports,
     choose_ports,
 )
+from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.lab.errors import LabCallRefused
 from dialer.lab.phones import LabPhones, Phone
-from dialer.pbx.render import PhoneLine, TrunkLine
+from dialer.pbx.render import PhoneLine, TrunkLine, files_folder
+from dialer.pbx.settings import Settings
 from tests.e2e.world import MEDIA_PORTS, SIP_PORTS, free_ports
 
 pytestmark = pytest.mark.asterisk
@@ -132,7 +135,7 @@ async def test_a_taken_port_is_a_clear_error(asterisk_install, asterisk_home, sh
         Ports(http=asterisk_home.server.ports.http, sip=taken.sip, rtp_first=20000, rtp_last=20099),
         Ports(http=taken.http, sip=asterisk_home.sip_port, rtp_first=20000, rtp_last=20099),
     ):
-        server = EmbeddedAsterisk(asterisk_install, short_tmp, ari_password="x", ports=ports)
+        server = EmbeddedAsterisk(asterisk_install, short_tmp, Settings(ari_password="x"), ports=ports)
         with pytest.raises(EmbeddedError, match=r"port \d+ for (HTTP|SIP) is taken"):
             await server.start()
         assert server.pid is None
@@ -143,11 +146,14 @@ import asyncio, sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
-from dialer.engine.embedded import EmbeddedAsterisk, EmbeddedRedis, find_asterisk
+from dialer.engine.embedded import EmbeddedAsterisk, find_asterisk
+from dialer.engine.embeddedredis import EmbeddedRedis
+from dialer.pbx.settings import Settings
 
 async def main():
     folder, outlive = Path(sys.argv[1]), sys.argv[2] == "outlive"
-    server = EmbeddedAsterisk(find_asterisk(), folder / "a", ari_password=sys.argv[3], outlive=outlive)
+    settings = Settings(ari_password=sys.argv[3])
+    server = EmbeddedAsterisk(find_asterisk(), folder / "a", settings, outlive=outlive)
     redis = EmbeddedRedis(folder / "r", outlive=outlive)
     await server.start()
     await redis.start()
@@ -191,7 +197,8 @@ def test_when_the_engine_is_killed(asterisk_install, short_tmp, loop_thread, fat
         if fate == "die":
             wait_until(lambda: not any(map(is_running, pids)))
             return
-        server = EmbeddedAsterisk(asterisk_install, short_tmp / "a", ari_password=password, outlive=True)
+        settings = Settings(ari_password=password)
+        server = EmbeddedAsterisk(asterisk_install, short_tmp / "a", settings, outlive=True)
         redis = EmbeddedRedis(short_tmp / "r", outlive=True)
 
         async def take_over_and_stop() -> list[int | None]:
@@ -210,6 +217,98 @@ def test_when_the_engine_is_killed(asterisk_install, short_tmp, loop_thread, fat
         owner.stdout.close()
         for pid in filter(is_running, pids):
             os.kill(pid, signal.SIGKILL)
+
+
+OLDER = """
+import asyncio, sys
+from pathlib import Path
+from dialer.engine.embedded import EmbeddedAsterisk, find_asterisk
+from dialer.pbx import render
+from dialer.pbx.settings import Settings
+
+folder = Path(sys.argv[1])
+render.files_folder = lambda name: folder / "older" / name
+server = EmbeddedAsterisk(find_asterisk(), folder / "a", Settings(ari_password=sys.argv[2]), outlive=True)
+asyncio.run(server.start())
+print(server.pid, flush=True)
+"""
+
+
+def older_files(folder: Path) -> None:
+    """Ours, as of a version that knew no calls to us, no variable of theirs, and no REFER."""
+    for name in ("asterisk-conf", "dialplan"):
+        shutil.copytree(files_folder(name), folder / name)
+    (folder / "dialplan" / "50-inbound.conf").unlink()
+    for name, line in (
+        ("ari.conf", "channelvars"),
+        ("modules.list", "load    res_pjsip_refer"),
+        ("indications.conf", "obzvon-trunk-test"),
+        ("logger.conf", "dateformat"),
+    ):
+        file = folder / "asterisk-conf" / name
+        kept = [one for one in file.read_text().splitlines(keepends=True) if not one.startswith(line)]
+        file.write_text("".join(kept))
+
+
+async def test_one_that_an_older_version_started_reads_what_is_wanted_now_and_its_calls_go_on(
+    asterisk_install, short_tmp, caplog
+):
+    """Also if the first engine that tried to tell it so was killed over it."""
+    older_files(short_tmp / "older")
+    password = secrets.token_urlsafe(8)
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OLDER, str(short_tmp), password, stdout=subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(owner.communicate(), 60)
+    pid = int(out)
+    settings = Settings(ari_password=password)
+    server = EmbeddedAsterisk(asterisk_install, short_tmp / "a", settings, outlive=True)
+    etc = short_tmp / "a" / "etc"
+    somebody = "channels?endpoint=Local/*60@obzvon-phones&extension=*60&context=obzvon-phones"
+    try:
+        server._server.find()
+        server._ports = Ports(**json.loads((short_tmp / "a/run/obzvon.json").read_bytes())["ports"])
+        assert "no existence" in (await server.run_cli("dialplan show obzvon-inbound")).lower()
+        await server._request("POST", somebody)
+        assert "2 active channels" in await server.run_cli("core show channels count")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(server, "_request", killed)
+            patch.setattr(server, "_wait_until_up", nothing)
+            with pytest.raises(EmbeddedError, match="killed"):
+                await server.start()
+        assert (etc / "dialplan" / "50-inbound.conf").exists()
+        assert "no existence" in (await server.run_cli("dialplan show obzvon-inbound")).lower()
+
+        await server.start()
+        assert server.is_adopted
+        assert server.pid == pid
+        assert "obzvon-arrival" in await server.run_cli("dialplan show obzvon-inbound")
+        assert "res_pjsip_refer" in await server.run_cli("module show like res_pjsip_refer")
+        assert "2 active channels" in await server.run_cli("core show channels count")
+        await server._request("POST", f"{somebody}&channelId=new")
+        pair = base64.b64encode(f"obzvon:{password}".encode()).decode()
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Basic {pair}"}) as session,
+            session.get(f"{server.ari_url}/channels/new") as answer,
+        ):
+            assert "OBZVON_ATTEMPT" in (await answer.json())["channelvars"]
+        assert "has read it" in caplog.text
+        caplog.clear()
+        await server.start()
+        assert "has read it" not in caplog.text
+    finally:
+        await server.stop()
+        if is_running(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def killed(*_: object, **__: object) -> None:
+    raise EmbeddedError("killed")
+
+
+async def nothing(*_: object) -> None:
+    pass
 
 
 async def test_a_phone_that_is_elsewhere_than_it_may_be_is_refused(asterisk_home, tmp_path):

@@ -24,6 +24,7 @@ from dialer.office.doctor.facts import ProcessFacts
 from dialer.office.setup import make_home
 from dialer.pbx.deskphones import PhoneLine
 from dialer.pbx.render import dialplan_version
+from dialer.pbx.settings import Settings
 from dialer.pbx.trunks import TrunkLine
 from dialer.store import settings
 from dialer.store.connect import open_writer
@@ -109,11 +110,10 @@ async def patient(tmp_path_factory, asterisk_install) -> AsyncIterator[Patient]:
     async with EmbeddedAsterisk(
         asterisk_install,
         home / "asterisk",
-        ari_password=secrets.ari,
+        Settings(ari_password=secrets.ari, shared=home / "run"),
         ports=ports,
         trunks=[TrunkLine(trunk=TRUNK, secret=secrets.trunk("lab"))],
         phones=[PhoneLine(extension="101", secret=secrets.phone("101"))],
-        shared=home / "run",
     ) as asterisk:
         yield Patient(home, asterisk)
 

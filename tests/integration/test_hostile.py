@@ -96,6 +96,19 @@ async def test_a_stranger_gets_no_further_than_being_asked_who_they_are(asterisk
         assert stranger.ask(user, caller="<sip:101@127.0.0.1>", method="REFER", more=more) in range(400, 500)
 
 
+@pytest.mark.parametrize("name", ["101", "999", "trunk-lab", "obzvon-nobody", "x" * 300])
+async def test_who_may_register_and_who_is_there_at_all_strangers_are_not_told(asterisk_home, name):
+    more = "Expires: 300\r\n"
+    with wire(STRANGER, asterisk_home.sip_port) as stranger:
+        answers = {
+            stranger.ask(
+                name, caller=f"<sip:{name}@127.0.0.1>", to=f"<sip:{name}@127.0.0.1>", method=method, more=more
+            )
+            for method in ("REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE", "PUBLISH")
+        }
+    assert answers == {401}
+
+
 @pytest.mark.parametrize(
     "user", ["7" * 500, "0" * 79, "*40", "*507%23", "answered", "s", "..%2fin-number", "1%0d%0aX"]
 )

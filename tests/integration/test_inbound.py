@@ -24,7 +24,7 @@ from dialer.lab.day import Behaviour, Line, Person, Reaction
 from dialer.lab.errors import LabCallRefused, LabError
 from dialer.lab.network import LabNetwork
 from dialer.lab.voice import PERSON_MARKS_HZ, RATE_HZ, hear, hear_recording
-from dialer.pbx import ournumbers, prompts
+from dialer.pbx import ournumbers, soundcache
 from dialer.pbx.prompts import Prompts
 from dialer.pbx.render import CHOICES_FOLDER, TrunkLine
 from tests.e2e.world import free_ports, until
@@ -111,7 +111,7 @@ def laid_out(asterisk_home, tmp_path_factory) -> None:
     asterisk_home.apply_lines([TrunkLine(trunk=trunk)], [])
     campaigns = [campaign(overflow) for overflow in DIDS]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prompts, "speak", hum)
+        patch.setattr(soundcache, "speak", hum)
         made = Prompts(tmp_path_factory.mktemp("home"), asterisk_home.folder / "shared")
         assert made.make(campaigns) == []
         assert made.make_times(campaigns) == []

@@ -13,14 +13,15 @@ import secrets
 import sys
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
 
-from dialer.core.commands import Originate
+from dialer.core.commands import Originate, SendToLastWord
 from dialer.core.conduct import LastWord, Prompt
 from dialer.core.hours import stretch
 from dialer.core.ids import AttemptId, CampaignId, TrunkId
@@ -28,7 +29,7 @@ from dialer.core.values import CallingHours, Campaign, DayHours, Trunk
 from dialer.lab.day import Behaviour, Line, Reaction
 from dialer.lab.day import Person as LabPerson
 from dialer.lab.network import LabNetwork
-from dialer.pbx import prompts
+from dialer.pbx import soundcache
 from dialer.pbx.client import AriClient
 from dialer.pbx.prompts import Prompts
 from dialer.pbx.render import CHOICES_FOLDER
@@ -161,11 +162,54 @@ def street(asterisk_home, tmp_path_factory) -> Street:
     home = tmp_path_factory.mktemp("home")
     made = Street(asterisk_home, home)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prompts, "speak", hum)
+        patch.setattr(soundcache, "speak", hum)
         made_prompts = Prompts(home, made.shared)
         assert made_prompts.make([CAMPAIGN]) == []
         assert made_prompts.make_times([CAMPAIGN]) == []
     return made
+
+
+async def test_who_comes_back_from_us_hears_the_menu_from_its_file(street: Street):
+    """ARI has set a variable on the channel, so STAT() would say that no file is there, and the script would have to speak."""
+    asterisk, person = street.asterisk, Person()
+    house = street.house(person)
+    pair = base64.b64encode(f"{asterisk.ari_user}:{asterisk.ari_password}".encode()).decode()
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Basic {pair}"}) as session,
+        session.ws_connect(f"{asterisk.ari_url}/events?app=obzvon") as socket,
+        asyncio.timeout(45),
+    ):
+
+        async def ask(method: str, path: str, **options: Any) -> None:
+            async with session.request(method, f"{asterisk.ari_url}{path}", **options) as answer:
+                assert answer.status in (200, 204), await answer.text()
+
+        async def event(is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+            while True:
+                found: dict[str, Any] = await socket.receive_json()
+                if is_it(found):
+                    return found
+
+        variables = {"__OBZVON_CAMPAIGN": CAMPAIGN.id, "__OBZVON_ATTEMPT": person.attempt}
+        params = {"endpoint": "Local/answered@obzvon-outbound/n", "extension": "person", "priority": "1"}
+        body = {"variables": variables}
+        await ask("POST", f"/channels/{person.attempt}", params=params | {"context": house}, json=body)
+        ours = (await event(lambda one: one["type"] == "StasisStart"))["channel"]["id"]
+        await ask("POST", "/applications/obzvon/subscription", params={"eventSource": f"channel:{ours}"})
+        await ask("POST", f"/channels/{ours}/variable", json={"variable": "TIMEOUT(absolute)", "value": "0"})
+        (last_word,) = to_request(
+            SendToLastWord(attempt=AttemptId(ours)), trunks={}, recordings=street.folder, at=0.0
+        )[-1:]
+        await ask(last_word.method, last_word.path, json=last_word.json)
+        steps: list[tuple[str, str]] = []
+        while not steps or steps[-1][0] not in ("WaitExten", "AGI", "Hangup"):
+            step = await event(lambda one: one["type"] == "ChannelDialplan")
+            steps.append((step["dialplan_app"], step["dialplan_app_data"]))
+        await ask("DELETE", f"/channels/{ours}")
+    said = [Path(data).name for application, data in steps if application.lower() == "background"]
+    assert said == ["who", "menu"]
+    assert steps[-1][0] == "WaitExten", "both were heard, and a key is waited for"
+    assert "Dangerous function" not in asterisk.log_path.read_text()
 
 
 def insist(key: str) -> list[tuple[float, str]]:

@@ -11,6 +11,7 @@ from dialer.core.trunk import Trunk
 from dialer.pbx import taken
 from dialer.pbx.client import AriClient
 from dialer.pbx.render import PhoneLine, trunk_file
+from dialer.pbx.settings import Sip
 from dialer.pbx.trunks import TrunkLine
 
 pytestmark = pytest.mark.asterisk
@@ -47,7 +48,7 @@ def lines() -> list[TrunkLine]:
 
 async def standings(live: Any, wanted: list[TrunkLine]) -> dict[str, taken.Standing]:
     """How they stand, once Asterisk has all of them or the time is over."""
-    text = trunk_file(wanted, sip_bind="127.0.0.1", sip_port=live.sip_port)
+    text = trunk_file(wanted, Sip(port=live.sip_port))
     parts = taken.by_trunk(text, [line.trunk.id for line in wanted])
     async with AriClient(live.ari_url, live.ari_user, live.ari_password, "taken") as ari:
         for _ in range(int(WITHIN_S / 0.1)):
@@ -93,7 +94,7 @@ async def test_what_asterisk_does_not_have_is_told(before):
     await standings(before, [given])
     other = TrunkLine(trunk=Trunk(id="given", host="192.0.2.9", codecs=("gsm",), options_interval_s=0))  # type: ignore[arg-type]
     never = TrunkLine(trunk=Trunk(id="never", host="192.0.2.1", options_interval_s=0))  # type: ignore[arg-type]
-    text = trunk_file([other, never], sip_bind="127.0.0.1", sip_port=before.sip_port)
+    text = trunk_file([other, never], Sip(port=before.sip_port))
     async with AriClient(before.ari_url, before.ari_user, before.ari_password, "taken") as ari:
         found = await taken.standings(ari, taken.by_trunk(text, ["given", "never"]))
     assert len(found["given"].differences) == 2

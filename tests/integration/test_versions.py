@@ -16,6 +16,7 @@ from dialer.core.ids import TrunkId
 from dialer.core.values import Trunk
 from dialer.pbx.dialplancheck import own_texts, read
 from dialer.pbx.render import PhoneLine, TrunkLine, render_asterisk
+from dialer.pbx.settings import Settings, Sip
 from dialer.pbx.trunks import CERTIFICATE, KEY
 
 pytestmark = pytest.mark.asterisk
@@ -72,17 +73,11 @@ def rendered(tmp_path_factory) -> Path:
     phones = [PhoneLine(extension="101", secret="s"), PhoneLine(extension="102", secret="s", transport="tls")]
     conf = render_asterisk(
         folder / "a",
+        Settings(ari_password="pw", ari_monitor_password="pw", sip=Sip(tls=tls)),
         modules=folder / "none",
         data=folder,
-        ari_user="obzvon",
-        ari_password="pw",
-        ari_monitor_password="pw",
-        http_port=8088,
-        sip_port=5060,
-        rtp_range=(20000, 20999),
         trunks=[TrunkLine(trunk=one, secret="s" if one.username else "") for one in trunks],
         phones=phones,
-        tls=tls,
         into=folder / "etc",
     )
     return conf.parent

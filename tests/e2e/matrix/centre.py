@@ -21,12 +21,14 @@ from typing import Any, Self
 
 import aiohttp
 
-from dialer.engine.embedded import AsteriskInstall, EmbeddedAsterisk, EmbeddedRedis, choose_ports
+from dialer.engine.embedded import AsteriskInstall, EmbeddedAsterisk, choose_ports
+from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.lab.errors import LabError
 from dialer.lab.network import NetworkCall
 from dialer.lab.phones import LabPhone
 from dialer.pbx.client import AriClient
 from dialer.pbx.render import PhoneLine, TrunkLine
+from dialer.pbx.settings import Settings
 from dialer.store import files
 from tests.e2e.matrix import engine as engine_module
 from tests.e2e.matrix.steps import LATER, Step, stretched
@@ -131,14 +133,13 @@ class Centre:
         self.asterisk = EmbeddedAsterisk(
             self._install,
             self.folder / "asterisk",
-            ari_password=files.load_secrets(self.world.home).ari,
+            Settings(ari_password=files.load_secrets(self.world.home).ari, shared=self.world.home / "run"),
             ports=ports,
             trunks=[TrunkLine(trunk=self.world.trunk)],
             phones=[
                 PhoneLine(extension=one.phone.extension, secret=one.phone.secret)
                 for one in self.world.seats.values()
             ],
-            shared=self.world.home / "run",
         )
         self._stack.push_async_callback(self.asterisk.stop)
         self._stack.push_async_callback(self.redis.stop)
