@@ -111,6 +111,7 @@ async def _measure(house: House, line: Line) -> Outcome:
     def free() -> int:
         return sum(one.state is AgentState.READY and one.has_line for one in agents.values())
 
+    await house.finish_prompts()  # once for a home: no part of what a call costs
     await until(lambda: house.ari.is_connected, "a connection to Asterisk")
     line.say("connected")
     await until(lambda: free() == plan.agents, "all operators on their lines")

@@ -126,6 +126,10 @@ class House:
         await self._recordings.drain()
         await self._decided()
 
+    async def finish_prompts(self) -> None:
+        """Wait until all that campaigns say has been spoken: in a new home folder that takes the voice some time."""
+        await self._last_word.finish_prompts()
+
     async def reload(self) -> dict[str, int]:
         """Read agents, trunks and campaigns from the store again, and the centre's rules from its file, and tell
         Asterisk and the floor. Raises BadFile: the file cannot be used."""

@@ -59,6 +59,10 @@ class LastWordDesk:
         self._errands.add(task := asyncio.create_task(self._make(self.prompts.make_times, campaigns)))
         task.add_done_callback(self._errands.discard)
 
+    async def finish_prompts(self) -> None:
+        """Wait until all that was to be spoken is."""
+        await asyncio.gather(*self._errands, return_exceptions=True)
+
     async def lay_out_numbers(
         self,
         campaigns: Sequence[Campaign],

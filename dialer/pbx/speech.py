@@ -12,6 +12,7 @@ import operator
 import shutil
 import subprocess
 import sys
+import time
 from array import array
 from functools import cache
 from typing import Final
@@ -31,6 +32,8 @@ PEAK: Final = 16_000
 _BYTES_MAX = 64 * 1024 * 1024
 _ZERO_CROSSINGS = 8
 """Of the filter, on each side."""
+_BREATH = 32
+"""Samples that are made before other threads have their turn: a fraction of a millisecond."""
 
 
 class SpeechError(Exception):
@@ -123,6 +126,9 @@ def resample(samples: array[int], rate_hz: int) -> array[int]:
     length = len(samples) * phases // step
     multiply = operator.mul
     for n in range(length):
+        if n % _BREATH == 0:
+            # The event loop's thread waits for the interpreter after each of its system calls, for 5 ms if we do not give way.
+            time.sleep(0)
         place, phase = divmod(n * step, phases)
         value = sum(map(multiply, filters[phase], padded[place : place + 2 * reach]))
         out.append(max(-32768, min(32767, round(value))))

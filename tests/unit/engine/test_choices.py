@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -256,6 +257,26 @@ async def test_a_journal_that_cannot_be_read_leaves_the_notes_where_they_are(rig
     rig._last_word._journal = rig.journal
     await rig._last_word.tell_choices()
     assert len(await rig.inbox.get_batch(9)) == 1
+
+
+async def test_it_is_known_when_all_is_spoken(rig, monkeypatch):
+    desk = rig._last_word
+    may_end, said = threading.Event(), []
+
+    def times(_: object) -> list[str]:
+        may_end.wait(10)
+        said.append("times")
+        return []
+
+    monkeypatch.setattr(desk.prompts, "make", lambda _: [])
+    monkeypatch.setattr(desk.prompts, "make_times", times)
+    await desk.make_prompts([])
+    done = asyncio.create_task(rig.finish_prompts())
+    await asyncio.sleep(0)
+    assert not done.done()
+    may_end.set()
+    await done
+    assert said == ["times"]
 
 
 async def test_the_box_is_looked_through_again_and_again(rig, monkeypatch):
