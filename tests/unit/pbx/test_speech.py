@@ -128,7 +128,7 @@ def test_sound_of_another_form_is_refused(monkeypatch, tmp_path):
 def test_while_a_voice_is_made_other_threads_have_their_turns(monkeypatch):
     """It is made while calls go on, and an event loop would wait 5 ms for the interpreter after each system call."""
     turns: list[float] = []
-    monkeypatch.setattr(speech.time, "sleep", turns.append)
+    monkeypatch.setattr("dialer.pbx.speech.time.sleep", turns.append)
     sound = resample(array("h", [1000] * 22_050), 22_050)
     assert len(turns) >= len(sound) / 32
     assert set(turns) == {0}, "it gives way, and does not wait"
