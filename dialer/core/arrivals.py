@@ -69,10 +69,7 @@ def on_arrived(floor: FloorState, event: ev.CallArrived) -> None:
         steps.call_step(floor, call.attempt, ev.ContactHungUp(at=at, attempt=call.attempt))
         return
     if turned_away is not None:
-        command = calls.overflow_command(call)
-        if command.place == "number":
-            command = outside.forwarded(floor, call, desk, command, at)
-        floor.out.append(command)
+        floor.out.append(outside.forwarded(floor, call, desk, calls.overflow_command(call), at))
         return
     steps.serve(floor, call, at)
     call = floor.calls[call.attempt]

@@ -81,7 +81,7 @@ def carried(floor: FloorState, channel: ChannelId, at: float) -> None:
     seen(floor, channel, leg.trunk, leg.server, at)
     trunk = floor.trunks.get(leg.trunk)
     if trunk is not None and trunk.probe == channel:
-        routing.note(floor, trunk, at, trunk.judged(channel, at, is_carried=True))
+        routing.judge(floor, leg.trunk, channel, at, is_carried=True)
 
 
 # -- callers who are forwarded ------------------------------------------------------------------
@@ -108,7 +108,9 @@ def rules_for_callers(floor: FloorState, desk: Desk, server: ServerId, at: float
 def forwarded(
     floor: FloorState, call: Call, desk: Desk, command: SendToOverflow, at: float
 ) -> SendToOverflow:
-    """The order to give the person to another number, with the trunk that carries it."""
+    """The order for the person's overflow; if that is another number, with the trunk that carries it."""
+    if command.place != "number":
+        return command
     number, placed = desk.campaign.inbound.overflow_number, floor.legs.get(forward_of(call.attempt))
     trunk: TrunkDesk | None
     if placed is not None:  # the order is given again

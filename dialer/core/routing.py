@@ -20,7 +20,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from dialer.core import destinations, judging
 from dialer.core.commands import SaveTrunkState
@@ -55,11 +55,11 @@ NO_ROOM = "no room on another trunk"
 MORE_MAX = 7
 """A call goes on by at most so many further trunks."""
 
-REFUSED_BY_PERSONS = frozenset({Result.BUSY, Result.INVALID, Result.DECLINED})
+_REFUSED_BY_PERSONS = frozenset({Result.BUSY, Result.INVALID, Result.DECLINED})
 _AT_WORK = frozenset(
     {AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP, AgentState.ARRIVING}
 )
-SILENCE = 408
+_SILENCE = 408
 """The final SIP status of a call to which nobody responded."""
 
 
@@ -115,12 +115,19 @@ def able(
     but: Collection[TrunkId] = (),
 ) -> list[TrunkDesk]:
     """The trunks that could take a call to *number* at this moment; *but*: others than these. To ask changes nothing."""
-    countries = countries_of(desk.campaign, floor.centre)
-    return [
+    return [one for one in _allowed(floor, desk.campaign, number, but) if one.room(at, server) > 0]
+
+
+def _allowed(
+    floor: FloorState, campaign: Campaign, number: str, but: Collection[TrunkId]
+) -> Iterator[TrunkDesk]:
+    """The campaign's trunks that may call *number*; *but*: others than these."""
+    countries = countries_of(campaign, floor.centre)
+    return (
         one
-        for one in trunks_of(floor, desk.campaign)
-        if one.trunk.id not in but and one.room(at, server) > 0 and allows(one.trunk, countries, number)
-    ]
+        for one in trunks_of(floor, campaign)
+        if one.trunk.id not in but and allows(one.trunk, countries, number)
+    )
 
 
 def _next_in_turn(desk: Desk, equals: list[TrunkDesk]) -> TrunkDesk:
@@ -175,15 +182,28 @@ def is_carried(floor: FloorState, before: Call, after: Call, fact: object) -> bo
         return None if fact.is_ours or before.ending else False
     if not isinstance(fact, ContactHungUp) or after.result is None or after.result is Result.LOST:
         return None
-    if after.result in REFUSED_BY_PERSONS and not _is_failure(floor, after):
-        return True
-    if before.ending:  # of a trunk that is down OPTIONS tell
-        return False if before.ending == TRUNK_SILENT else None
-    if after.result is Result.NO_ROUTE or _is_failure(floor, after):
+    told = told_by(floor, after.trunk, after.server, after.result, after.cause, after.tech_cause)
+    if before.ending and not (told and after.result in _REFUSED_BY_PERSONS):
+        return False if before.ending == TRUNK_SILENT else None  # of a trunk that is down OPTIONS tell
+    return told
+
+
+def told_by(
+    floor: FloorState,
+    name: TrunkId,
+    server: ServerId,
+    result: Result,
+    cause: int | None,
+    tech_cause: int | None,
+) -> bool | None:
+    """Whether the trunk *name* carried a call that was neither rung nor answered, by how it ended; None: that does not tell (rule 4)."""
+    if is_fault(floor, name, server, cause, tech_cause):
         return False
-    if after.result is Result.CONGESTION or after.tech_cause == SILENCE:
-        return None
-    return True
+    if result in _REFUSED_BY_PERSONS:
+        return True
+    if result is Result.NO_ROUTE:
+        return False
+    return None if result is Result.CONGESTION or tech_cause == _SILENCE else True
 
 
 def _is_failure(floor: FloorState, call: Call) -> bool:
@@ -198,18 +218,18 @@ def is_fault(
     trunk = floor.trunks.get(name)
     if trunk is None:
         return False
-    if not trunk.is_up(server) and tech_cause == SILENCE:
+    if not trunk.is_up(server) and tech_cause == _SILENCE:
         return True
     return bool({cause, tech_cause}.intersection(trunk.trunk.failover_on))
 
 
-def judge(floor: FloorState, call: Call, at: float, *, is_carried: bool) -> None:
-    """Whether the trunk carried the call is known now."""
-    trunk = floor.trunks.get(call.trunk)
-    if trunk is not None and call.direction == "out":
-        why = trunk.judged(call.attempt, at, is_carried=is_carried)
-        if why:
-            note(floor, trunk, at, why)
+def judge(
+    floor: FloorState, name: TrunkId, call: AttemptId | ChannelId, at: float, *, is_carried: bool
+) -> None:
+    """Whether the trunk *name* carried *call* (an attempt, or a leg's channel) is known now."""
+    trunk = floor.trunks.get(name)
+    if trunk is not None and (why := trunk.judged(call, at, is_carried=is_carried)):
+        note(floor, trunk, at, why)
 
 
 def note(floor: FloorState, trunk: TrunkDesk, at: float, why: str, server: ServerId = ONLY) -> None:
@@ -305,7 +325,7 @@ def next_route(
         return None
     if floor.live_numbers.count(after.number) > 1 or after.lead in floor.fates:
         return None  # they called us meanwhile
-    if not _has_room(floor, after.server, at):
+    if not floor.servers.desk(after.server).room(at, leaving=1):
         return None
     trunk = choose(floor, desk, after.number, after.server, at, but=(*way.tried, after.trunk))
     return None if trunk is None else (trunk, way.more[0])
@@ -313,27 +333,14 @@ def next_route(
 
 def is_for_later(floor: FloorState, before: Call, after: Call, fact: object, at: float) -> bool:
     """Whether the call, which does not go on, would have gone on had another trunk had room: then it is as if it had never been placed."""
-    way, tried = floor.onward.get(after.attempt), (after.trunk,)
+    way = floor.onward.get(after.attempt)
     if way is None or not _reached_nobody(floor, before, after, fact):
         return False
     campaign = floor.desks[after.campaign].campaign
-    countries = countries_of(campaign, floor.centre)
     return any(
-        one.trunk.id not in (*way.tried, *tried)
-        and one.is_usable(at, after.server)
-        and not one.room(at, after.server)
-        and allows(one.trunk, countries, after.number)
-        for one in trunks_of(floor, campaign)
+        one.is_usable(at, after.server) and not one.room(at, after.server)
+        for one in _allowed(floor, campaign, after.number, (*way.tried, after.trunk))
     )
-
-
-def _has_room(floor: FloorState, server: ServerId, at: float) -> bool:
-    """Whether the server takes one more call; the one that has ended leaves its channel there."""
-    own = floor.servers.desk(server)
-    own.live -= 1
-    has_room = own.room(at) > 0
-    own.live += 1
-    return has_room
 
 
 def on_down(floor: FloorState, trunk: TrunkDesk, server: ServerId, at: float) -> list[AttemptId]:
@@ -351,13 +358,8 @@ def on_down(floor: FloorState, trunk: TrunkDesk, server: ServerId, at: float) ->
 
 def _is_another(floor: FloorState, call: Call, way: Onward, at: float) -> bool:
     campaign = floor.desks[call.campaign].campaign
-    countries = countries_of(campaign, floor.centre)
-    return any(
-        one.trunk.id not in (*way.tried, call.trunk)
-        and one.lines(at, call.server) > 0
-        and allows(one.trunk, countries, call.number)
-        for one in trunks_of(floor, campaign)
-    )
+    others = _allowed(floor, campaign, call.number, (*way.tried, call.trunk))
+    return any(one.lines(at, call.server) > 0 for one in others)
 
 
 def _reached_nobody(floor: FloorState, before: Call, after: Call, fact: object) -> bool:

@@ -59,13 +59,11 @@ class ServerDesk:
             return 0
         return max(0, self.server.channels_max - self.live - kept) if self.server.id else ANY
 
-    def room(self, at: float) -> int:
-        """How many calls it takes at this moment, at its calls per second. To ask changes nothing."""
-        return (
-            min(self.lines(), self._rate.room(self.server.calls_per_second_max, at))
-            if self.server.id
-            else self.lines()
-        )
+    def room(self, at: float, *, leaving: int = 0) -> int:
+        """How many calls it takes at this moment, at its calls per second. *leaving*: so many of its channels are just given back. To ask
+        changes nothing."""
+        free = self._free(len(self.kept) - leaving)
+        return min(free, self._rate.room(self.server.calls_per_second_max, at)) if self.server.id else free
 
     def may_ask(self, at: float) -> bool:
         """Whether its calls per second allow one more at this moment."""

@@ -94,7 +94,7 @@ def call_step(floor: FloorState, attempt: AttemptId, fact: calls.Fact) -> None:
             ]
         floor.keep_timer("attempt", attempt, call.deadline, after.deadline)
     for at_place, command in enumerate(commands):
-        if isinstance(command, SendToOverflow) and command.place == "number":
+        if isinstance(command, SendToOverflow):
             commands[at_place] = outside.forwarded(floor, after, desk, command, fact.at)
     floor.out += floor.waiting.tell(commands, fact.at)
     if after.state is call.state and after.agent == call.agent:
@@ -147,8 +147,8 @@ def _tell_trunk(floor: FloorState, before: Call, after: Call, fact: calls.Fact) 
     """As soon as it is known whether the trunk carried the call, and once."""
     was_known = before.rang_at is not None or before.answered_at is not None or before.ending == "machine"
     is_carried = None if was_known else routing.is_carried(floor, before, after, fact)
-    if is_carried is not None:
-        routing.judge(floor, after, fact.at, is_carried=is_carried)
+    if is_carried is not None and after.direction == "out":
+        routing.judge(floor, after.trunk, after.attempt, fact.at, is_carried=is_carried)
 
 
 def _call_ended(floor: FloorState, call: Call, desk: Desk, at: float, onward: _Route | None) -> None:

@@ -79,9 +79,8 @@ def on_answered(floor: FloorState, event: ev.ThirdAnswered) -> None:
 
 def _judge(floor: FloorState, transfer: Transfer, at: float, *, is_carried: bool) -> None:
     """Whether the third party's trunk carried the call is known now."""
-    trunk = floor.trunks.get(transfer.trunk) if transfer.trunk is not None else None
-    if trunk is not None and transfer.third is not None:
-        routing.note(floor, trunk, at, trunk.judged(transfer.third, at, is_carried=is_carried))
+    if transfer.trunk is not None and transfer.third is not None:
+        routing.judge(floor, transfer.trunk, transfer.third, at, is_carried=is_carried)
 
 
 def on_gone(
@@ -182,12 +181,9 @@ def _is_carried(
     if end.cause is None:
         return None
     said = results.told(end.cause, end.tech_cause)
-    is_fault = routing.is_fault(floor, transfer.trunk, server, end.cause, end.tech_cause)
-    if said in routing.REFUSED_BY_PERSONS and not is_fault:
-        return True
-    if is_fault or (said is Result.NO_ROUTE and end.cause != 0):
-        return False
-    return None if said is Result.CONGESTION or end.tech_cause == routing.SILENCE else True
+    if said is Result.NO_ROUTE and end.cause == 0:
+        said = Result.HUNG_UP  # by themselves, as a contact may (:func:`dialer.core.results.classify`)
+    return routing.told_by(floor, transfer.trunk, server, said, end.cause, end.tech_cause)
 
 
 def _may_go_on(

@@ -20,7 +20,6 @@ EXTENSION = re.compile(r"[0-9]{2,15}\Z")
 HOST = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?\Z"
 )
-SOUND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_/-]*\Z")
 OUR_ID = re.compile(r"[a-z0-9_-]{1,32}\Z")
 """What people call a campaign or a trunk."""
 PHONE = re.compile(r"[A-Za-z0-9_.-]{1,40}\Z")

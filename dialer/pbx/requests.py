@@ -190,13 +190,10 @@ def _originate(command: c.Originate, trunks: Mapping[TrunkId, Trunk], recordings
     if trunk is None:
         raise Undialable(f"there is no trunk {command.trunk!r}")
     record = str(recording_path(recordings, command.attempt, at)) if command.record else ""
-    body: dict[str, Any] = {
-        "endpoint": f"PJSIP/{dial_string(command.number, trunk)}",
-        "channelId": command.attempt,
+    where = {
         "context": OUTBOUND_CONTEXT,
         "extension": "announce" if command.message_times else "answered",
         "priority": 1,
-        "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
         "variables": {
             "OBZVON_ATTEMPT": command.attempt,
             "OBZVON_RECORD": record,
@@ -208,9 +205,29 @@ def _originate(command: c.Originate, trunks: Mapping[TrunkId, Trunk], recordings
             "OBZVON_TIMES": str(command.message_times),
         },
     }
-    if command.caller_id:
-        body["callerId"] = _caller_id(command.caller_id)
-    return Request(method="POST", path="/channels", json=body, repeatable=False)
+    endpoint = dial_string(command.number, trunk)
+    return _place(endpoint, command.attempt, where, command.ring_s, command.caller_id)
+
+
+def _place(
+    endpoint: str,
+    channel: str,
+    where: Mapping[str, Any],
+    ring_s: float,
+    caller_id: str,
+    *,
+    repeatable: bool = False,
+) -> Request:
+    """*endpoint* of PJSIP is called, for *ring_s* at most; the channel goes *where*. Only who is repeatable may be rung for it twice."""
+    body: dict[str, Any] = {
+        "endpoint": f"PJSIP/{endpoint}",
+        "channelId": channel,
+        **where,
+        "timeout": math.ceil(ring_s) + ORIGINATE_GRACE_S,
+    }
+    if caller_id:
+        body["callerId"] = _caller_id(caller_id)
+    return Request(method="POST", path="/channels", json=body, repeatable=repeatable)
 
 
 def amd_arguments(listen_s: float) -> str:
@@ -241,17 +258,9 @@ def _zones(zones: tuple[str, ...]) -> str:
 def _ring_agent(command: c.RingAgent, model: Model, app: str) -> Request:
     if not checks.PHONE.match(command.phone):
         raise Unsendable(f"{command.phone!r} is no name of a phone")
-    body: dict[str, Any] = {
-        "endpoint": f"PJSIP/{command.phone}",
-        "channelId": command.channel,
-        "app": app,
-        "appArgs": "leg",
-        "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
-        "variables": {f"PJSIP_HEADER(add,{header})": value for header, value in AUTO_ANSWER[model].items()},
-    }
-    if command.number:
-        body["callerId"] = _caller_id(command.number)
-    return Request(method="POST", path="/channels", json=body)
+    headers = {f"PJSIP_HEADER(add,{header})": value for header, value in AUTO_ANSWER[model].items()}
+    where = {"app": app, "appArgs": "leg", "variables": headers}
+    return _place(command.phone, command.channel, where, command.ring_s, command.number, repeatable=True)
 
 
 def _ring_outside(command: c.RingAgent, phone: DeskPhone, trunks: Mapping[TrunkId, Trunk]) -> Request:
@@ -261,33 +270,18 @@ def _ring_outside(command: c.RingAgent, phone: DeskPhone, trunks: Mapping[TrunkI
         raise Unsendable(f"phone {phone.extension} is an outside line without a number: it only rings in")
     if trunk is None or not checks.EXTENSION.match(phone.extension):
         raise Unsendable(f"phone {phone.extension}: there is no trunk {phone.trunk!r} to call it by")
-    body: dict[str, Any] = {
-        "endpoint": f"PJSIP/{dial_string(phone.number, trunk)}",
-        "channelId": command.channel,
-        "context": OUTSIDE_CONTEXT,
-        "extension": phone.extension,
-        "priority": 1,
-        "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
-    }
-    if trunk.caller_id:
-        body["callerId"] = _caller_id(trunk.caller_id)
-    return Request(method="POST", path="/channels", json=body, repeatable=False)
+    where = {"context": OUTSIDE_CONTEXT, "extension": phone.extension, "priority": 1}
+    endpoint = dial_string(phone.number, trunk)
+    return _place(endpoint, command.channel, where, command.ring_s, trunk.caller_id)
 
 
 def _dial_third(command: c.DialThird, trunks: Mapping[TrunkId, Trunk], app: str) -> Request:
     trunk = trunks.get(command.trunk)
     if trunk is None:
         raise Undialable(f"there is no trunk {command.trunk!r}")
-    body: dict[str, Any] = {
-        "endpoint": f"PJSIP/{dial_string(command.number, trunk)}",
-        "channelId": command.channel,
-        "app": app,
-        "appArgs": "third",
-        "timeout": math.ceil(command.ring_s) + ORIGINATE_GRACE_S,
-    }
-    if command.caller_id:
-        body["callerId"] = _caller_id(command.caller_id)
-    return Request(method="POST", path="/channels", json=body, repeatable=False)
+    where = {"app": app, "appArgs": "third"}
+    endpoint = dial_string(command.number, trunk)
+    return _place(endpoint, command.channel, where, command.ring_s, command.caller_id)
 
 
 def _overflow(command: c.SendToOverflow, trunks: Mapping[TrunkId, Trunk]) -> tuple[Request, ...]:

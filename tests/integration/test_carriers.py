@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -68,12 +70,19 @@ async def call(ari: AriClient, attempt: AttemptId, trunk: str) -> None:
     await ari.request("POST", "/channels", json=body)
 
 
-async def test_a_carrier_transfers_nothing(asterisk_home):
-    live = asterisk_home
+@asynccontextmanager
+async def in_a_call(live: Any, attempt: AttemptId) -> AsyncIterator[tuple[Carrier, AriClient]]:
+    """A carrier that has answered a call of ours."""
     async with Carrier() as one, AriClient(live.ari_url, live.ari_user, live.ari_password) as ari:
         live.apply_lines([at("one", one.port)], [])
-        await call(ari, A, "one")
+        await call(ari, attempt, "one")
         await until(lambda: any(kind == "ACK" for kind, _, _ in one.received), "the call")
+        yield one, ari
+
+
+async def test_a_carrier_transfers_nothing(asterisk_home):
+    live = asterisk_home
+    async with in_a_call(live, A) as (one, ari):
         one.answers.clear()
         one.ask(
             live.sip_port, "REFER", "Refer-To: <sip:+88213000111@127.0.0.1>", "Referred-By: <sip:x@127.0.0.1>"
@@ -89,10 +98,7 @@ async def test_a_carrier_transfers_nothing(asterisk_home):
 async def test_a_stranger_takes_nobodys_place_even_who_knows_the_call(asterisk_home):
     """INVITE with Replaces is heeded by Asterisk from whoever may call at all (RFC 3891): that must not be anybody."""
     live = asterisk_home
-    async with Carrier() as one, AriClient(live.ari_url, live.ari_user, live.ari_password) as ari:
-        live.apply_lines([at("one", one.port)], [])
-        await call(ari, B, "one")
-        await until(lambda: any(kind == "ACK" for kind, _, _ in one.received), "the call")
+    async with in_a_call(live, B) as (one, ari):
         known = one.invite_of()
         tags = f"to-tag={_header(known, 'From').split('tag=')[1]};from-tag={one.token}"
         with wire(STRANGER, live.sip_port) as stranger:

@@ -183,18 +183,7 @@ def test_who_waits_is_told_their_place_on_their_server() -> None:
         w.comes(name, server)
         w.keys(name, "*421")
     for number, server in ((1, A), (2, B)):
-        found = w.store.lead(LeadId(number))
-        w.tell(
-            ev.CallArrived,
-            attempt=w.new_id(),
-            campaign=found.campaign,
-            trunk=TrunkId("t"),
-            did="+74950000001",
-            number=found.phones[0].number,
-            lead=found,
-            phone=found.phones[0].id,
-            server=server,
-        )
+        w.arrives(number, server=server)
     assert [one.place for one in w.commands if isinstance(one, HoldContact)] == [1, 1]
 
 
@@ -206,21 +195,7 @@ def test_a_full_queue_on_one_server_is_not_full_on_the_other() -> None:
     for name, server in (("g1", A), ("g2", B)):
         w.comes(name, server)
         w.keys(name, "*421")
-    taken = []
-    for number, server in ((1, A), (2, A), (3, B), (4, B)):
-        found = w.store.lead(LeadId(number))
-        taken.append(w.new_id())
-        w.tell(
-            ev.CallArrived,
-            attempt=taken[-1],
-            campaign=found.campaign,
-            trunk=TrunkId("t"),
-            did="+74950000001",
-            number=found.phones[0].number,
-            lead=found,
-            phone=found.phones[0].id,
-            server=server,
-        )
+    taken = [w.arrives(number, server=server) for number, server in ((1, A), (2, A), (3, B), (4, B))]
     assert [w.call(one).state for one in taken] == [CallState.ANSWERED, CallState.ENDING] * 2
 
 
@@ -232,18 +207,6 @@ def test_a_caller_whose_server_died_while_they_were_looked_up_is_missed() -> Non
     (ours,) = w.on(A) or w.on(B)
     w.hangs_up(ours.attempt, cause=17)
     w.tell(ev.PbxLost, server=A)
-    found = w.store.lead(LeadId(1))
-    attempt = w.new_id()
-    w.tell(
-        ev.CallArrived,
-        attempt=attempt,
-        campaign=SPRING,
-        trunk=TrunkId("t"),
-        did="+74950000001",
-        number=found.phones[0].number,
-        lead=found,
-        phone=found.phones[0].id,
-        server=A,
-    )
+    attempt = w.arrives(1, server=A)
     assert w.call(attempt).result is Result.MISSED
     assert not w.floor.servers[A].live

@@ -24,6 +24,7 @@ from dialer.core.commands import (
 )
 from dialer.core.floor import Floor
 from dialer.core.ids import (
+    ONLY,
     AgentId,
     AttemptId,
     CampaignId,
@@ -31,6 +32,7 @@ from dialer.core.ids import (
     ContactId,
     LeadId,
     PhoneId,
+    ServerId,
     TrunkId,
     line_bridge,
 )
@@ -257,6 +259,7 @@ class World:
         is_open: bool = True,
         is_withheld: bool = False,
         trunk: str = "t",
+        server: ServerId = ONLY,
     ) -> AttemptId:
         """The contact of the lead *number* calls us (who had none gets one, which is finished); the attempt."""
         name = LeadId(number)
@@ -276,6 +279,7 @@ class World:
             phone=found.phones[0].id,
             last_operator=AgentId(last_operator) if last_operator else None,
             is_open=is_open,
+            server=server,
         )
         return attempt
 

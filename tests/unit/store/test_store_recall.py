@@ -235,7 +235,7 @@ async def test_a_rest_that_begins_while_the_trunk_is_down_is_kept(centre: Centre
     for n in range(rules.FAILURES_MAX):
         call = replace(centre.world.call(centre.world.only()), trunk=TrunkId("t"), attempt=AttemptId(f"a{n}"))
         centre.world.floor._state.out = out = []  # type: ignore[var-annotated]
-        routing.judge(centre.world.floor._state, call, centre.world.at, is_carried=False)
+        routing.judge(centre.world.floor._state, call.trunk, call.attempt, centre.world.at, is_carried=False)
     assert desk.state() == "down"
     assert out, "written down though the state is the same"
     await centre.journal.save([], out)
