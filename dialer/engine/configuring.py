@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import difflib
+import hmac
 import http.client
 import re
 import tempfile
@@ -33,7 +34,7 @@ from dialer.pbx.deskphones import PhoneLine, phone_lines
 from dialer.pbx.files import read_file
 from dialer.pbx.foreign import Change, Plan
 from dialer.pbx.render import render_asterisk, render_lines
-from dialer.pbx.settings import Settings, Sip
+from dialer.pbx.settings import Hep, Settings, Sip
 from dialer.pbx.trunks import TrunkLine
 from dialer.store import settings as stored
 from dialer.store.connect import open_reader
@@ -148,9 +149,15 @@ def _render(
     )
 
 
-def settings_of(system: SystemSettings, secrets: Secrets, server: ServerId) -> Settings:
-    """What that server's configuration is rendered from; ports that are not set are the usual ones."""
-    one = system.servers[server]
+def hep_password(secrets: Secrets) -> str:
+    """Of who sends copies of SIP messages: made from the password of ARI, which both sides have."""
+    return hmac.digest(secrets.ari.encode(), b"hep", "sha256").hex()[:32]
+
+
+def settings_of(system: SystemSettings, secrets: Secrets, server: ServerId, *, hep: str = "") -> Settings:
+    """What that server's configuration is rendered from; ports that are not set are the usual ones. *hep*: where copies of SIP messages
+    go, if ``asterisk.hep`` does not say."""
+    one, hep = system.servers[server], system.asterisk.hep or hep
     ports, usual = one.ports, Settings(ari_password="")
     rtp = ports.rtp or usual.rtp[0]
     return Settings(
@@ -170,6 +177,7 @@ def settings_of(system: SystemSettings, secrets: Secrets, server: ServerId) -> S
         shared=system.home / SHARED_FOLDER,
         recordings=system.recordings_folder,
         system_name=server,
+        hep=Hep(address=hep, password=hep_password(secrets)) if hep else None,
     )
 
 

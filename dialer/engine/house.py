@@ -26,12 +26,13 @@ from dialer.core.ids import AttemptId, CampaignId, LeadId, ServerId
 from dialer.core.values import Campaign, Centre
 from dialer.engine.api import Api, listen
 from dialer.engine.arrivals import Arrivals
-from dialer.engine.configuring import Source, source_from
+from dialer.engine.configuring import Source, hep_password, source_from
 from dialer.engine.dispatcher import Dispatcher
 from dialer.engine.embedded import EmbeddedAsterisk
 from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.engine.identity import Clock, new_attempt_id
 from dialer.engine.lastword import LastWordDesk
+from dialer.engine.lateanswers import LateAnswers
 from dialer.engine.logs import tell_end
 from dialer.engine.loop import BUSY_S, Engine
 from dialer.engine.metrics.counters import Counters
@@ -53,6 +54,8 @@ from dialer.store.settings import apply_centre
 from dialer.timers import Timers
 
 log = logging.getLogger(__name__)
+
+HEP_NOTE = "run/hep.port"
 
 
 class House:
@@ -84,6 +87,7 @@ class House:
         self._arrivals: Arrivals
         self._dispatcher: Dispatcher
         self._silence: Silence
+        self._late: LateAnswers
         self._last_word: LastWordDesk
 
     @property
@@ -186,7 +190,14 @@ class House:
         )
         self._stack.push_async_callback(self._last_word.aclose)
         source = self._source(loaded, self.settings)
-        await self._start_servers(source)
+        self._late = LateAnswers(
+            calls=self.floor.calls, clock=self.clock, password=hep_password(self._secrets)
+        )
+        self._stack.callback(self._late.close)
+        here = ""
+        if self.settings.asterisk.hep or self.settings.is_any_embedded:
+            here = await self._late.listen(self.settings.asterisk.hep, self.home / HEP_NOTE)
+        await self._start_servers(source, here)
         await self._lay_out(loaded, self.settings)
         self._make_parts()
         for line in self.lines.values():
@@ -218,13 +229,13 @@ class House:
             await self.asterisks.events_flow()
             await self._decided()
 
-    async def _start_servers(self, source: Source) -> None:
+    async def _start_servers(self, source: Source, hep: str) -> None:
         settings = self.settings
         if settings.redis.mode == "embedded":
             self.redis = EmbeddedRedis(self.home / "redis", outlive=self._outlive)
             await self.redis.start()
             self._stack.push_async_exit(self._stopping(self.redis))
-        self.asterisks = Asterisks(settings, outlive=self._outlive)
+        self.asterisks = Asterisks(settings, outlive=self._outlive, hep=hep)
         failure = await self.asterisks.start(source)
         for server in self.asterisks.embedded.values():
             self._stack.push_async_exit(self._stopping(server))
@@ -294,6 +305,7 @@ class House:
             recordings=self._recordings,
             last_word=self._last_word,
             arrivals=self._arrivals,
+            late=self._late,
         )
         self.asterisks.connect(self._secrets, self._ears, self.counters.of_server)
         self.engine = Engine(

@@ -26,12 +26,13 @@ from dialer.engine.embedded import EmbeddedAsterisk
 from dialer.engine.embeddedredis import EmbeddedRedis
 from dialer.engine.identity import Clock
 from dialer.engine.lastword import LastWordDesk
+from dialer.engine.lateanswers import LateAnswers
 from dialer.engine.process import EmbeddedError
 from dialer.engine.recordings import Recordings
 from dialer.pbx.adopt import list_endpoints, list_live
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxError
-from dialer.pbx.frames import AnyFrame, StasisStart
+from dialer.pbx.frames import AnyFrame, ChannelDestroyed, StasisStart
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.phones import PhoneNews, TrunkNews
 from dialer.pbx.render import TrunkLine
@@ -66,6 +67,7 @@ class Ears:
         recordings: Recordings,
         last_word: LastWordDesk,
         arrivals: Arrivals | None = None,
+        late: LateAnswers | None = None,
     ) -> None:
         self.inbox = inbox
         self.clock = clock
@@ -73,6 +75,7 @@ class Ears:
         self.recordings = recordings
         self.last_word = last_word
         self.arrivals = arrivals
+        self.late = late
         self.whereabouts = Whereabouts()
 
 
@@ -127,6 +130,11 @@ class ServerLine:
                 self._ears.arrivals.came(found, self.server)
                 return
         event = to_event(frame, self._ears.clock())
+        if self._ears.late is not None and isinstance(frame, ChannelDestroyed):
+            if isinstance(event, ev.ContactHungUp):
+                self._ears.late.ended(event, frame.channel, self.tell)
+                return
+            self._ears.late.forget(frame.channel)
         if event is not None:
             self.tell(event)
 

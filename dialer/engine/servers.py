@@ -41,18 +41,20 @@ CONNECT_S = 10.0
 
 
 class Asterisks:
-    """The servers of one engine. *lines*: by name, once :meth:`connect` was called; *embedded*: those whose process is ours."""
+    """The servers of one engine. *lines*: by name, once :meth:`connect` was called; *embedded*: those whose process is ours. *hep*: where
+    these send copies of SIP messages; empty: nowhere."""
 
-    def __init__(self, settings: SystemSettings, *, outlive: bool) -> None:
+    def __init__(self, settings: SystemSettings, *, outlive: bool, hep: str = "") -> None:
         self.lines: dict[ServerId, ServerLine] = {}
         self.embedded: dict[ServerId, EmbeddedAsterisk] = {}
         self._settings = settings
         self._outlive = outlive
+        self._hep = hep
         self._whereabouts = Whereabouts()
 
     async def start(self, source: Source) -> Exception | None:
         """Start the embedded ones; why one of them does not start, while others run."""
-        self.embedded, failure = await _start(source, outlive=self._outlive)
+        self.embedded, failure = await _start(source, outlive=self._outlive, hep=self._hep)
         return failure
 
     def connect(self, secrets: Secrets, ears: Ears, meter: Callable[[ServerId], Meter]) -> None:
@@ -201,7 +203,7 @@ def clients_for(
 
 
 async def _start(
-    source: Source, *, outlive: bool
+    source: Source, *, outlive: bool, hep: str
 ) -> tuple[dict[ServerId, EmbeddedAsterisk], Exception | None]:
     """Start the embedded servers side by side; those that run, and why another does not (then there is no use in these)."""
     made: dict[ServerId, EmbeddedAsterisk] = {}
@@ -217,7 +219,7 @@ async def _start(
         made[name] = EmbeddedAsterisk(
             found,
             system.asterisk_folder(name),
-            settings_of(system, source.secrets, name),
+            settings_of(system, source.secrets, name, hep=hep),
             ports=ports,
             trunks=trunks_of(source.trunks, name),
             phones=source.phones,

@@ -27,11 +27,13 @@ REMEMBERED: Final = 64
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """A channel as it was when the frame was made. *channelvars*: the variables that ``ari.conf`` names."""
+    """A channel as it was when the frame was made. *channelvars*: the variables that ``ari.conf`` names. *protocol_id*: its SIP
+    Call-ID; empty where Asterisk does not tell it."""
 
     id: str
     name: str = ""
     state: str = ""
+    protocol_id: str = ""
     channelvars: dict[str, str] = {}
 
 

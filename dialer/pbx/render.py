@@ -34,7 +34,7 @@ from dialer.pbx.deskphones import FILE as PHONES_FILE
 from dialer.pbx.deskphones import PhoneLine, may_refer, render_phones
 from dialer.pbx.files import read_file, write_file
 from dialer.pbx.music import write_music
-from dialer.pbx.settings import Settings, Sip
+from dialer.pbx.settings import Hep, Settings, Sip
 from dialer.pbx.trunks import FILE as TRUNKS_FILE
 from dialer.pbx.trunks import TrunkLine, has_certificate, render_trunks, transport_values
 
@@ -58,6 +58,7 @@ SYSTEM_PREFIX = "server-"
 """Begins the ``systemname`` of one of several servers: no id of a channel is taken for one of ours (``leg-...``)."""
 
 _OWN_MUSIC = "bells.wav"
+_HEP_MODULES = frozenset({"res_hep", "res_hep_pjsip"})
 
 __all__ = [
     "BadSetting",
@@ -97,7 +98,7 @@ def render_asterisk(
         "language": _language(checks.matching("language", settings.language, checks.NAME), data),
         "recordings": checks.path("recordings", (settings.recordings or target / "recordings").absolute()),
         "modules": checks.path("modules", modules),
-        "modules_wanted": _modules_wanted(modules) if into is None or modules.is_dir() else "",
+        "modules_wanted": _modules_wanted(modules, settings) if into is None or modules.is_dir() else "",
     }
     templates = files_folder("asterisk-conf")
     rendered = {path.name: _fill(path, values) for path in sorted(templates.glob("*.conf"))}
@@ -233,7 +234,17 @@ def _values(settings: Settings, folders: Mapping[str, Path], shared: Path) -> di
         "access": checks.path("shared", shared / ACCESS_FOLDER),
         **transport_values(sip.tls, sip.port),
         "verbose_log": "full.log => notice,warning,error,verbose(5)" if settings.verbose_log else "",
+        **_hep(settings.hep),
     }
+
+
+def _hep(hep: Hep | None) -> dict[str, str]:
+    if hep is None:
+        return {"hep_enabled": "no", "hep_address": "127.0.0.1:9060", "hep_password": ""}
+    host, _, port = hep.address.rpartition(":")
+    address = f"{checks.address('hep', host)}:{checks.port('hep', int(port) if port.isdecimal() else 0)}"
+    password = checks.conf_value("hep password", checks.present("hep password", hep.password))
+    return {"hep_enabled": "yes", "hep_address": address, "hep_password": password}
 
 
 def _render_lines(
@@ -276,7 +287,7 @@ def media_lines(sip_bind: str) -> str:
 # -- files --------------------------------------------------------------------------------
 
 
-def _modules_wanted(modules: Path) -> str:
+def _modules_wanted(modules: Path, settings: Settings) -> str:
     present = {path.stem for path in modules.glob("*.so")}
     if not present:
         raise BadSetting(f"modules: {modules} holds no Asterisk modules")
@@ -285,6 +296,8 @@ def _modules_wanted(modules: Path) -> str:
         if not line or line.startswith("#"):
             continue
         word, module = line.split()
+        if module in _HEP_MODULES and settings.hep is None:
+            continue
         if module in present:
             lines.append(f"{word} = {module}.so")
         elif word == "require":

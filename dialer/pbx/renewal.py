@@ -22,6 +22,7 @@ READERS: Final[Mapping[str, str]] = {
     "amd.conf": "app_amd.so",
     "ari.conf": "res_ari.so",
     "extensions.conf": DIALPLAN,
+    "hep.conf": "res_hep.so",
     "musiconhold.conf": "res_musiconhold.so",
     "pjsip.conf": "res_pjsip.so",
     "pjsip_phones.conf": "res_pjsip.so",

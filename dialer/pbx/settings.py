@@ -18,6 +18,16 @@ class Sip(msgspec.Struct, frozen=True, kw_only=True):
     tls: Path | None = None
 
 
+class Hep(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Asterisk sends copies of SIP messages (:mod:`dialer.pbx.hep`). *address*: ``IP:PORT``. The password is not shown by ``repr``."""
+
+    address: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Hep({self.address!r})"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One Asterisk's. Passwords are not shown by ``repr``.
 
@@ -27,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     *shared*: the folder in which the engine and the AGI scripts leave each other files; None: ``shared`` in the folder of that Asterisk.
     *recordings*: where the recordings of calls that come in begin; None: ``recordings`` there. *system_name*: of one of several servers: it
-    begins the ids of its channels, so that they are unique over all (``server-NAME-...``).
+    begins the ids of its channels, so that they are unique over all (``server-NAME-...``). *hep*: None: it sends no copies of SIP messages.
     """
 
     ari_password: str
@@ -41,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shared: Path | None = None
     recordings: Path | None = None
     system_name: str = ""
+    hep: Hep | None = None
     verbose_log: bool = False
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -110,6 +111,8 @@ class AsteriskSettings(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
     user: str = "obzvon"
     lost_after_s: float = 15.0
+    hep: str = ""
+    """Where the engine listens for copies of SIP messages, ``IP:PORT``."""
     config_folder: str = ""
     """Of an Asterisk of one's own: its folder of configuration, into which ours was installed as include files."""
     servers: dict[str, ServerSettings] = {}
@@ -174,6 +177,11 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``[caps]`` and ``[agents]``: rules for all campaigns."""
 
     @property
+    def is_any_embedded(self) -> bool:
+        """Whether an Asterisk is started by us."""
+        return any(one.mode == "embedded" for one in self.servers.values())
+
+    @property
     def servers(self) -> dict[ServerId, ServerSettings]:
         """The Asterisk servers, by name; ``[asterisk]`` and ``[ports]`` as :data:`~dialer.core.ids.ONLY` where none is named."""
         one = self.asterisk
@@ -227,7 +235,7 @@ def load_system(home: Path) -> SystemSettings:
     if (fault := bad_in_path(folder)) is not None:
         # Asterisk could not be told where to write: no call would be placed.
         found.append((("recordings", "folder"), f"{folder!r} {fault}", PATH_ALLOWED))
-    found += bad_region(system.region)
+    found += [*bad_region(system.region), *_bad_hep(system.asterisk.hep)]
     if found:
         raise documents.refusal(file, found)
     return system
@@ -239,6 +247,20 @@ def bad_region(region: str) -> list[tuple[documents.Keys, str, str]]:
         return []
     allowed = 'a country of ISO 3166, such as "RU", or "GB" (and not "UK")'
     return [(("region",), f'"{region}" is no country with telephone numbers', allowed)]
+
+
+def _bad_hep(place: str) -> Iterator[tuple[documents.Keys, str, str]]:
+    address, _, port = place.rpartition(":")
+    try:
+        is_fit = not place or (not ipaddress.IPv4Address(address).is_unspecified and 0 < int(port) < 65536)
+    except ValueError:
+        is_fit = False
+    if not is_fit:
+        yield (
+            ("asterisk", "hep"),
+            f'"{place}" is no address to send to',
+            'ADDRESS:PORT, such as "127.0.0.1:9060"',
+        )
 
 
 def _bad_servers(document: Mapping[str, Any]) -> Iterator[tuple[documents.Keys, str, str]]:

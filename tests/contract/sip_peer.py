@@ -74,14 +74,24 @@ class SipPeer(asyncio.DatagramProtocol):
         if method == "INVITE":
             self._invited(user, text, addr)
         elif method == "CANCEL":
-            self._send(self._reply(text, "200 OK"), addr)
-            if invite := self._dialogs.pop(_header(text, "Call-ID"), None):
-                self._send(self._reply(invite[0], "487 Request Terminated"), addr)
+            self.cancelled(text, addr)
         elif method != "ACK":
             self._dialogs.pop(_header(text, "Call-ID"), None)
             self._send(self._reply(text, "200 OK"), addr)
 
     # -- being called ---------------------------------------------------------------------
+
+    def cancelled(self, text: str, addr: Address) -> None:
+        """The caller gives up."""
+        self._send(self._reply(text, "200 OK"), addr)
+        if invite := self._dialogs.pop(_header(text, "Call-ID"), None):
+            self._send(self._reply(invite[0], "487 Request Terminated"), addr)
+
+    def answer_late(self, text: str, addr: Address) -> None:
+        """To a CANCEL: we had picked up before it came."""
+        self._send(self._reply(text, "200 OK"), addr)
+        if invite := self._dialogs.pop(_header(text, "Call-ID"), None):
+            self._send(self._reply(invite[0], "200 OK", self._sdp()), addr)
 
     def _invited(self, user: str, text: str, addr: Address) -> None:
         wish = user[3:6] if user.startswith("888") else "200"

@@ -21,7 +21,7 @@ from dialer.pbx.render import (
     render_asterisk,
     render_lines,
 )
-from dialer.pbx.settings import Settings, Sip
+from dialer.pbx.settings import Hep, Settings, Sip
 
 
 @pytest.fixture
@@ -389,3 +389,37 @@ def test_only_one_of_several_servers_has_a_name(tmp_path, install):
     assert north.replace("systemname = server-north\n", "").replace("/north/", "/alone/") == alone
     with pytest.raises(BadSetting):
         render(tmp_path / "bad", install, system_name="no such")
+
+
+def test_copies_of_messages_go_where_the_engine_listens(tmp_path, install):
+    etc = render(tmp_path / "a", install, hep=Hep(address="127.0.0.1:9061", password="a;b")).parent
+    ((_, found),) = read_sections((etc / "hep.conf").read_text())
+    assert found["enabled"] == "yes"
+    assert (found["capture_address"], found["capture_password"]) == ("127.0.0.1:9061", "a;b")
+    loaded = (etc / "modules.conf").read_text()
+    assert (
+        loaded.index("res_pjsip_session.so") < loaded.index("res_hep.so") < loaded.index("res_hep_pjsip.so")
+    )
+
+
+def test_where_nobody_listens_there_are_no_copies(tmp_path, install):
+    etc = render(tmp_path / "a", install).parent
+    ((_, found),) = read_sections((etc / "hep.conf").read_text())
+    assert found["enabled"] == "no"
+    assert "res_hep" not in (etc / "modules.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("address", "password"),
+    [
+        ("127.0.0.1", "x"),
+        ("127.0.0.1:0", "x"),
+        ("here:9060", "x"),
+        ("127.0.0.1:9060", ""),
+        ("127.0.0.1:1", "a\nb"),
+    ],
+)
+def test_a_place_for_copies_that_is_none_is_an_error(tmp_path, install, address, password):
+    with pytest.raises(BadSetting, match="hep"):
+        render(tmp_path / "a", install, hep=Hep(address=address, password=password))
+    assert not (tmp_path / "a" / "etc").exists()

@@ -29,6 +29,7 @@ def test_nothing_changed_is_nothing_to_do():
         ("dialplan/50-inbound.conf", Renewal(reloads=("pbx_config.so",))),
         ("pjsip_trunks.conf", Renewal(reloads=("res_pjsip.so",))),
         ("indications.conf", Renewal(classes=("indications",))),
+        ("hep.conf", Renewal(reloads=("res_hep.so",))),
         ("logger.conf", Renewal(classes=("logger",))),
         ("http.conf", Renewal(at_start=("http.conf",))),
     ],

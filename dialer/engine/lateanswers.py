@@ -1,0 +1,207 @@
+"""Answers that cross our cancel: who picks up at the instant at which we give the call up has answered, and was met by nobody.
+
+1. Asterisk lets go of the channel when it sends the CANCEL, and tells nothing of what the carrier says to it. But until the INVITE has its
+   final response the call is not over (RFC 3261, 9.1): 487, and nobody answered; or 200, which Asterisk confirms and hangs up.
+2. So the end of a call that rang, and that nobody is known to have answered, is told to the floor when that response was seen, in the copies
+   of SIP messages that Asterisk sends us (:mod:`dialer.pbx.hep`). If it was an answer, that is told before, and the call is abandoned.
+   For a carrier that is well the wait is one way there and back.
+3. It is waited for no longer than :data:`WAIT_S`; then the call ends as it would have. So it does at once where no copy of its INVITE was seen
+   (an Asterisk that sends none, or a packet that was lost), unless that was sent before we listened.
+4. Copies come by UDP to a port that is ours alone while we run, with a password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dialer.core.events import AnswerFound, ContactHungUp, Event
+from dialer.core.ids import AttemptId
+from dialer.core.values import Call
+from dialer.engine.identity import Clock
+from dialer.pbx.files import read_file, write_file
+from dialer.pbx.frames import Channel
+from dialer.pbx.hep import read
+
+log = logging.getLogger(__name__)
+
+WAIT_S: Final = 5.0
+"""A CANCEL that is lost is sent again after 0.5, 1.5 and 3.5 s (RFC 3261, 17.1.2.2)."""
+CALLS_MAX: Final = 20_000
+"""So many calls are known at most; of more the oldest are forgotten. Those that end are forgotten then."""
+PACKETS_MAX: Final = 200
+"""So many are read in a row before anything else has its turn."""
+PACKET_BYTES: Final = 65_536
+BUFFER_BYTES: Final = 4_000_000
+"""For an instant in which nobody reads; the kernel may give less."""
+LOOPBACK: Final = "127.0.0.1"
+PORT_MAX: Final = 65_535
+_UP: Final = "Up"
+
+Tell = Callable[[Event], None]
+
+
+class _Seen(msgspec.Struct):
+    """What is known of an INVITE. *held*: the end of its call, which is told when the final response is there."""
+
+    answered_at: float | None = None
+    is_over: bool = False
+    held: ContactHungUp | None = None
+    tell: Tell | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+class LateAnswers:
+    """Holds back the ends of cancelled calls until it is known whether they were answered.
+
+    *calls*: those on the floor, as they stand. *password*: of whoever sends copies.
+    """
+
+    def __init__(
+        self, *, calls: Mapping[AttemptId, Call], clock: Clock, password: str, wait_s: float = WAIT_S
+    ) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._password = password.encode()
+        self._wait_s = wait_s
+        self._seen: dict[str, _Seen] = {}
+        self._socket: socket.socket | None = None
+        self._since: float | None = None
+
+    async def listen(self, wanted: str, note: Path) -> str:
+        """Listen at *wanted* (``IP:PORT``) from now on; where it is. Empty: at a port of this machine's own address, kept in the file *note*:
+        the same as last time, so that an Asterisk that outlived an engine need not be told another.
+
+        Returns an empty text if nothing can be listened at; the log says why, and people are served all the same.
+        """
+        if wanted:
+            address, _, port = wanted.rpartition(":")
+            places = [(address, int(port))]
+        else:
+            places = [(LOOPBACK, await asyncio.to_thread(_remembered, note)), (LOOPBACK, 0)]
+        for place in places:
+            try:
+                port_now = self._bind(*place)
+            except OSError as error:
+                log.log(
+                    logging.ERROR if place == places[-1] else logging.INFO,
+                    "Copies of SIP messages cannot be received: %s",
+                    error,
+                    extra={"action": "hep", "address": "{}:{}".format(*place)},
+                )
+                continue
+            if not wanted:
+                await asyncio.to_thread(write_file, note, f"{port_now}\n")
+            return f"{place[0]}:{port_now}"
+        return ""
+
+    def _bind(self, address: str, port: int) -> int:
+        here = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+            here.bind((address, port))
+            here.setblocking(False)
+            asyncio.get_running_loop().add_reader(here, self._read)
+        except BaseException:
+            here.close()
+            raise
+        self._socket, self._since = here, self._clock()
+        return int(here.getsockname()[1])
+
+    def ended(self, event: ContactHungUp, channel: Channel, tell: Tell) -> None:
+        """The *channel* of a call is gone: *tell* so, at once or when it is known how its INVITE ended."""
+        seen, call = self._seen.get(channel.protocol_id), self._calls.get(event.attempt)
+        may_be_answered = call is not None and call.rang_at is not None and call.answered_at is None
+        if seen is None and may_be_answered and self._is_older(call):
+            seen = self._seen[channel.protocol_id] = _Seen()
+        if seen is None or channel.state == _UP or event.tech_cause:
+            self.forget(channel)
+            tell(event)
+            return
+        seen.held, seen.tell = event, tell
+        if seen.is_over or not may_be_answered:
+            self._release(channel.protocol_id)
+        else:
+            loop = asyncio.get_running_loop()
+            seen.timer = loop.call_later(self._wait_s, self._give_up, channel.protocol_id)
+
+    def _is_older(self, call: Call | None) -> bool:
+        """Whether its INVITE was sent before we listened."""
+        return call is not None and self._since is not None and call.created_at <= self._since
+
+    def forget(self, channel: Channel) -> None:
+        """The *channel* is gone, and no answer is asked for."""
+        self._seen.pop(channel.protocol_id, None)
+
+    def close(self) -> None:
+        """Listen no more. What is held is told as it stands."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+        for call_id in [name for name, seen in self._seen.items() if seen.held is not None]:
+            self._release(call_id)
+
+    # -- what Asterisk copies ---------------------------------------------------------------
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        for _ in range(PACKETS_MAX):
+            try:
+                packet = self._socket.recv(PACKET_BYTES)
+            except OSError:  # nothing is left; or a fault of the network that says nothing of the next packet
+                return
+            self.heard(packet)
+
+    def heard(self, packet: bytes) -> None:
+        """A copy came."""
+        news = read(packet, self._password)
+        if news is None:
+            return
+        seen = self._seen.get(news.call_id)
+        if news.stand == "sent":
+            if seen is None:
+                if len(self._seen) >= CALLS_MAX:
+                    self._release(next(iter(self._seen)))
+                self._seen[news.call_id] = _Seen()
+            return
+        if seen is None:
+            return
+        seen.is_over = True
+        if news.stand == "answered" and seen.answered_at is None:
+            seen.answered_at = self._clock()
+        if seen.held is not None:
+            self._release(news.call_id)
+
+    def _give_up(self, call_id: str) -> None:
+        seen = self._seen[call_id]
+        assert seen.held is not None
+        log.info(
+            "The carrier does not say how a cancelled call ended",
+            extra={"action": "late_answer", "attempt": seen.held.attempt},
+        )
+        self._release(call_id)
+
+    def _release(self, call_id: str) -> None:
+        """Forget the call; if its end is held, tell it now, after its answer if there was one."""
+        seen = self._seen.pop(call_id)
+        if seen.timer is not None:
+            seen.timer.cancel()
+        if seen.held is None or seen.tell is None:
+            return
+        at, attempt = self._clock(), seen.held.attempt
+        if seen.answered_at is not None:
+            seen.tell(AnswerFound(at=at, attempt=attempt, answered_at=seen.answered_at))
+        seen.tell(msgspec.structs.replace(seen.held, at=at))
+
+
+def _remembered(note: Path) -> int:
+    """The port in *note*; 0, any, if there is none."""
+    text = (read_file(note) or "").strip()
+    return int(text) if text.isascii() and text.isdecimal() and int(text) <= PORT_MAX else 0
