@@ -232,10 +232,11 @@ class EmbeddedAsterisk:
         unread.touch()
         await asyncio.to_thread(self._render, ports)
         new = renewal(before, await asyncio.to_thread(texts, etc))
-        for module in new.loads:
-            await self._load(module)
+        # What was loaded only now has read its file; what does not load cannot be told to.
+        others = [module for module in new.loads if not await self._was_loaded(module)]
         for module in new.reloads:
-            await self._request("PUT", f"asterisk/modules/{module}")
+            if module not in others:
+                await self._request("PUT", f"asterisk/modules/{module}")
         for name in new.classes:
             await self.run_cli(f"module reload {name}")
         unread.unlink()
@@ -250,12 +251,14 @@ class EmbeddedAsterisk:
                 extra={"action": "configure", "files": new.at_start},
             )
 
-    async def _load(self, module: str) -> None:
-        """Without one that does not load people can be served, as before."""
+    async def _was_loaded(self, module: str) -> bool:
+        """Load *module*, and say whether it was there already. Without one that does not load people can be served, as before."""
         try:
-            await self._request("POST", f"asterisk/modules/{module}", harmless=(ALREADY_LOADED,))
+            status = await self._request("POST", f"asterisk/modules/{module}", harmless=(ALREADY_LOADED,))
         except EmbeddedError as error:
             log.error("Asterisk did not load a module: %s", error, extra={"action": "configure"})
+            return False
+        return status == ALREADY_LOADED
 
     def _settings_on(self, ports: Ports) -> Settings:
         replace = msgspec.structs.replace
@@ -286,8 +289,8 @@ class EmbeddedAsterisk:
                 f"Asterisk: port {ports.sip} for SIP is taken by another program:\n{self._last_words()}"
             )
 
-    async def _request(self, method: str, path: str, *, harmless: Container[int] = ()) -> None:
-        """One request to ARI whose answer does not matter, only that it was carried out, or had a *harmless* status."""
+    async def _request(self, method: str, path: str, *, harmless: Container[int] = ()) -> int:
+        """One request to ARI whose answer does not matter, only that it was carried out, or had a *harmless* status; its status."""
         credentials = base64.b64encode(f"{self.ari_user}:{self.ari_password}".encode()).decode()
         try:
             async with (
@@ -299,6 +302,7 @@ class EmbeddedAsterisk:
             ):
                 if answer.status >= 300 and answer.status not in harmless:
                     raise EmbeddedError(f"Asterisk: {method} {path}: status {answer.status}")
+                return answer.status
         except (aiohttp.ClientError, TimeoutError) as error:
             raise EmbeddedError(f"Asterisk: {method} {path}: {error!r}") from error
 

@@ -50,6 +50,7 @@ def renewal(before: Mapping[str, str], after: Mapping[str, str]) -> Renewal:
     """What follows from two configurations, each by file (:func:`texts`)."""
     changed = [name for name in sorted(after) if before.get(name) != after[name]]
     had = set(_WANTED.findall(before.get("modules.conf", "")))
+    wanted = _WANTED.findall(after.get("modules.conf", ""))
     reloads, classes, at_start = set(), set(), set()
     for name in changed:
         if name.startswith("dialplan/"):
@@ -63,8 +64,8 @@ def renewal(before: Mapping[str, str], after: Mapping[str, str]) -> Renewal:
     if _transports(before) != _transports(after):
         at_start.add("pjsip.conf")
     return Renewal(
-        loads=tuple(one for one in _WANTED.findall(after.get("modules.conf", "")) if one not in had),
-        reloads=tuple(sorted(reloads)),
+        loads=tuple(one for one in wanted if one not in had),
+        reloads=tuple(sorted(reloads.intersection(had.union(wanted)))),  # one that is not there cannot read
         classes=tuple(sorted(classes)),
         at_start=tuple(sorted(at_start)),
     )

@@ -12,7 +12,8 @@ OLD = {
     "extensions.conf": "e",
     "dialplan/10-outbound.conf": "d",
     "http.conf": "h",
-    "modules.conf": "[modules]\nrequire = res_pjsip.so\nload = app_echo.so\n",
+    "modules.conf": "[modules]\nrequire = res_pjsip.so\nload = app_echo.so\n"
+    "load = res_hep.so\nrequire = pbx_config.so\nrequire = res_ari.so\n",
     "pjsip.conf": "[global]\ntype = global\n\n[transport-udp]\nbind = x\n\n[nobody]\n",
 }
 
@@ -43,6 +44,13 @@ def test_modules_that_are_wanted_now_are_loaded_in_their_order_and_none_is_unloa
     assert renewal(OLD, OLD | {"modules.conf": wanted}) == Renewal(
         loads=("res_srtp.so", "res_pjsip_refer.so")
     )
+
+
+def test_who_is_not_there_is_not_told_and_who_is_not_wanted_any_more_is():
+    without = OLD["modules.conf"].replace("load = res_hep.so\n", "")
+    assert renewal({}, {"hep.conf": "new", "modules.conf": without}).reloads == ()
+    told = renewal(OLD, OLD | {"hep.conf": "new", "modules.conf": without})
+    assert told == Renewal(reloads=("res_hep.so",))
 
 
 def test_a_transport_waits_for_the_next_start_and_the_rest_of_its_file_does_not():
