@@ -35,7 +35,7 @@ from dialer.lab.errors import LabError, LabProcessDied, LabTimeout
 from dialer.lab.sipp import end, spawn
 from dialer.pbx import console
 
-START_S_MAX = 30.0
+START_S_MAX = 60.0
 CERTIFICATE_LASTS = timedelta(days=30)
 _ASK_S_MAX = 10.0
 _SAFE = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")

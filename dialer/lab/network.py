@@ -27,7 +27,7 @@ from dialer.lab.sipp import Sipp, wait_until_answers
 from dialer.lab.voice import PERSON_MARKS_HZ, greeting, ringback, speak
 
 _HERE = Path(__file__).parent
-_CUE_S_MAX = 20.0
+_CUE_S_MAX = 45.0
 _CUE_AGAIN_S = 1.0
 
 

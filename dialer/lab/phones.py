@@ -36,10 +36,10 @@ _HERE = Path(__file__).parent
 _SAFE = re.compile(r"[A-Za-z0-9_.~+=/-]+\Z")
 _KEYS = re.compile(r"[0-9A-D*#]+\Z")
 _END = b"\x1b"
-START_S_MAX = 30.0
+START_S_MAX = 60.0
 """A phone that does not listen by then does not start."""
-_ANSWER_S_MAX = 15.0
-"""The server answers what a phone asks within so many seconds, or never."""
+_ANSWER_S_MAX = 45.0
+"""The server answers what a phone asks within so many seconds, however slow the machine, or never."""
 _GOODBYE_S_MAX = 3.0
 """A phone that is switched off waits no longer for the server."""
 
@@ -171,7 +171,7 @@ class LabPhone:
             raise LabCallRefused(f"the call to {code}", call.status)
         return call
 
-    async def dial(self, code: str, *, within_s: float = 10.0) -> PhoneCall:
+    async def dial(self, code: str, *, within_s: float = _ANSWER_S_MAX) -> PhoneCall:
         """Call a feature *code* and wait until the server has hung up; hang up after *within_s*."""
         call = await self.sign_in(code)
         try:
@@ -420,7 +420,8 @@ def compose_phone(phone: Phone) -> str:
     library = Library(_HERE / "phones")
     parameters = {
         "extension": phone.extension,
-        "secret": phone.secret,
+        # SIPp takes what begins with 0x for hexadecimal, as one secret in four thousand does: so all of them are.
+        "secret": f"0x{phone.secret.encode().hex()}",
         "voice": f"operator-{phone.mark_hz}",
         "pick_up_ms": str(phone.pick_up_ms),
     }

@@ -171,7 +171,7 @@ class Sipp:
         return "it said nothing"
 
 
-async def wait_until_answers(sipp: Sipp, host: str, port: int, *, within_s: float = 30.0) -> None:
+async def wait_until_answers(sipp: Sipp, host: str, port: int, *, within_s: float = 60.0) -> None:
     """Wait until *sipp* answers an OPTIONS. Raises LabTimeout or LabProcessDied."""
     loop = asyncio.get_running_loop()
     probe = _Probe(host, port)

@@ -28,7 +28,7 @@ _MODULES = (
     "/usr/local/lib/baresip/modules",
 )
 _VOICE_S = 60.0
-_ANSWER_S_MAX = 15.0
+_ANSWER_S_MAX = 45.0
 _KEY_S = 0.25
 """baresip lets go of a key only when it is told the next one, or that there is none."""
 
@@ -77,7 +77,7 @@ class Softphone:
         """What was heard in each conversation so far: ``.wav`` files, 16 bit, 8 kHz, mono."""
         return sorted(self.folder.glob("dump-*-dec.wav"))
 
-    async def start(self, *, within_s: float = 10.0) -> None:
+    async def start(self, *, within_s: float = _ANSWER_S_MAX) -> None:
         """Start the softphone and wait until it is registered. Raises LabError."""
         baresip = find_tool("baresip", "baresip-core")
         await asyncio.to_thread(self._write_files)

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -28,6 +28,7 @@ from dialer.lab.phones import LabPhones, Phone
 from dialer.lab.ports import choose_room
 from dialer.lab.softphone import Softphone
 from dialer.lab.voice import hear_recording
+from tests.e2e.world import PATIENCE_S
 
 pytestmark = pytest.mark.asterisk
 
@@ -95,7 +96,7 @@ class Switchboard:
         for channel in channels:
             await self.request("POST", f"/bridges/{bridge}/addChannel", channel=channel)
 
-    async def until(self, kind: str, within_s: float = 10.0, **wanted: str) -> dict[str, Any]:
+    async def until(self, kind: str, within_s: float = PATIENCE_S, **wanted: str) -> dict[str, Any]:
         """The first frame of *kind* whose channel has these values (``args`` joined by spaces)."""
 
         def found() -> dict[str, Any] | None:
@@ -167,7 +168,7 @@ def secret(asterisk_home) -> str:
     return str(asterisk_home.phone_secret)
 
 
-async def until(is_so: Callable[[], object], within_s: float = 10.0) -> None:
+async def until(is_so: Callable[[], object], within_s: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + within_s
     while not is_so():
         assert time.monotonic() < deadline, f"not so within {within_s} s"
@@ -433,16 +434,16 @@ async def test_a_phone_that_is_rung(switchboard, make_phones, secret, pick_up, i
     )
     async with make_phones(phone) as phones:
         await switchboard.ring_phone("102", "leg-1", is_auto=is_auto)
-        call = await phones["102"].wait_until_rung(within_s=5)
+        call = await phones["102"].wait_until_rung(within_s=PATIENCE_S)
         if answers:
             await switchboard.until("StasisStart", id="leg-1")
-            await phones["102"].wait_until_on_line(within_s=5)
+            await phones["102"].wait_until_on_line(within_s=PATIENCE_S)
             await phones["102"].hang_up()
         elif pick_up == "never":
             await switchboard.until("ChannelStateChange", id="leg-1", state="Ringing")
             await switchboard.hang_up("leg-1")
         await switchboard.until("ChannelDestroyed", id="leg-1")
-        await phones["102"].wait_until_ended(call, within_s=5)
+        await phones["102"].wait_until_ended(call, within_s=PATIENCE_S)
         states = Counter(
             frame["channel"]["state"] for frame in switchboard.frames if frame["type"] == "ChannelStateChange"
         )
@@ -456,6 +457,78 @@ async def test_a_wrong_secret_is_refused(make_phones):
     with pytest.raises(LabCallRefused, match="101 was refused with SIP status 401"):
         await office.start()
     assert office["101"].pid is None
+
+
+class SlowServer(asyncio.DatagramProtocol):
+    """Asks for the password only when the first request has come twice, and then for each copy; the second question
+    comes when the phone has answered the first one. *is_strict*: whoever has answered is refused."""
+
+    def __init__(self, *, is_strict: bool = False) -> None:
+        self.is_strict = is_strict
+        self.copies: list[str] = []
+        self.transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        text = data.decode()
+        if text.startswith("ACK "):
+            return
+        if "Authorization:" not in text:
+            self.copies.append(text)
+            if len(self.copies) == 2:
+                self.answer(self.copies[0], "401 Unauthorized", addr)
+        else:
+            self.answer(self.copies[1], "401 Unauthorized", addr)
+            self.answer(text, "401 Unauthorized" if self.is_strict else "200 OK", addr)
+
+    def answer(self, request: str, status: str, addr: tuple[str, int]) -> None:
+        kept = [
+            line
+            for line in request.split("\r\n")
+            if line.startswith(("Via:", "From:", "To:", "Call-ID:", "CSeq:"))
+        ]
+        asked = (
+            f'WWW-Authenticate: Digest realm="r", nonce="{os.urandom(4).hex()}", algorithm=MD5, qop="auth"'
+        )
+        own = [asked] if status.startswith("401") else [f"Contact: <sip:server@127.0.0.1:{self.port}>"]
+        lines = [f"SIP/2.0 {status}", *kept, *own, "Content-Length: 0", "", ""]
+        self.transport.sendto("\r\n".join(lines).encode(), addr)
+
+    @property
+    def port(self) -> int:
+        return int(self.transport.get_extra_info("sockname")[1])
+
+
+@pytest.mark.parametrize("is_strict", [False, True])
+@pytest.mark.parametrize("what", ["register", "sign_in"])
+async def test_a_server_so_slow_that_it_asks_twice_for_the_password(tmp_path, what, is_strict):
+    """Only the answer to the password is one: a machine that stood still asks each copy of the first request."""
+    room = choose_room(1)
+    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: SlowServer(is_strict=is_strict), local_addr=("127.0.0.1", 0)
+    )
+    phones = LabPhones(
+        tmp_path,
+        sip_server=("127.0.0.1", server.port),
+        phones=[Phone(extension="101", secret="s")],
+        port=room.phones,
+        media_port=room.phones_media,
+    )
+    await phones.start(register=False)
+    try:
+        asked = phones["101"].register() if what == "register" else phones["101"].sign_in()
+        if is_strict:
+            with pytest.raises(LabCallRefused, match="401"):
+                await asked
+        else:
+            await asked
+            assert phones["101"].is_registered if what == "register" else phones["101"].is_on_line
+        assert len(server.copies) == 2
+    finally:
+        await phones["101"].pull_the_plug()
+        transport.close()
 
 
 async def test_a_phone_registers_again_in_time_and_no_more_when_it_stops(asterisk_home, make_phones, secret):
@@ -550,7 +623,7 @@ async def test_a_real_softphone(switchboard, asterisk_home, make_phones, secret,
         await softphone.hang_up()
         await switchboard.ring_phone("104", "leg-1", is_auto=True)
         await switchboard.until("StasisStart", id="leg-1")
-        assert (await softphone.wait_until_on_line(within_s=5)).kind == "rung"
+        assert (await softphone.wait_until_on_line(within_s=PATIENCE_S)).kind == "rung"
     assert not softphone.is_running
     left, right = hear_recording(tmp_path / "a-1.raw")
     assert (left.mark_hz, right.mark_hz) == (800, softphone.phone.mark_hz)

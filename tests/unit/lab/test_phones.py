@@ -26,8 +26,15 @@ def test_two_phones_with_one_extension_are_refused(tmp_path):
 
 def test_the_secret_is_in_the_scenario_and_in_no_argument(tmp_path):
     office = phones(tmp_path, Phone(extension="101", secret="hush-hush"))
-    assert "hush-hush" in compose_phone(office["101"].phone)
-    assert "hush-hush" not in repr(office["101"]._sipp._arguments)
+    assert f"password=0x{b'hush-hush'.hex()}]" in compose_phone(office["101"].phone)
+    arguments = repr(office["101"]._sipp._arguments)
+    assert "hush-hush" not in arguments
+    assert b"hush-hush".hex() not in arguments
+
+
+def test_a_secret_that_sipp_would_take_for_hexadecimal_is_itself():
+    scenario = compose_phone(Phone(extension="101", secret="0x_V9grX"))
+    assert f"password=0x{b'0x_V9grX'.hex()}]" in scenario
 
 
 def test_voices_go_round(tmp_path):
