@@ -21,7 +21,8 @@ import msgspec
 from dialer.engine import child
 
 POLL_S = 0.05
-START_S = 30.0
+START_S = 60.0
+"""A server that is not there by then will not come, however slow the machine."""
 STOP_S = 10.0
 
 

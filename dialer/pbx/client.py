@@ -67,7 +67,7 @@ class AriClient:
         *,
         connections: int = 16,
         timeout_s: float = 5.0,
-        heartbeat_s: float = 5.0,
+        heartbeat_s: float = 10.0,
         check_s: float = 30.0,
         backoff: Backoff | None = None,
         jitter: Callable[[], float] = random.random,
