@@ -54,7 +54,7 @@ class LoopThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
         self._thread.start()
 
-    def run(self, work: Coroutine[Any, Any, T], within_s: float = 60.0) -> T:
+    def run(self, work: Coroutine[Any, Any, T], within_s: float = 150.0) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
 
     def close(self) -> None:

@@ -37,11 +37,13 @@ SOMEBODYS_PYTHON = "/opt/obzvon/.venv"
 IS_RECORDING = bool(os.environ.get("OBZVON_RECORD_TRANSCRIPTS"))
 PHONE = "109"
 """The desk phone of these tests."""
+PATIENCE_S = 45.0
+"""What ought to happen in a moment has happened by then, however slow the machine."""
 QUICK = Backoff(first_s=0.02, max_s=0.2)
 TRUNKS = {TrunkId("lab"): Trunk(id=TrunkId("lab"), host="127.0.0.1")}
 
 
-async def until(is_so: Callable[[], Any], within_s: float = 8.0) -> None:
+async def until(is_so: Callable[[], Any], within_s: float = PATIENCE_S) -> None:
     """Wait until *is_so*; fails after *within_s*."""
     async with asyncio.timeout(within_s):
         while not is_so():
@@ -214,6 +216,6 @@ async def _sweep(ari: AriClient) -> None:
         for thing in await ari.request("GET", f"/{kind}"):
             with suppress(Exception):
                 await ari.request("DELETE", f"/{kind}/{thing['id']}")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while await ari.request("GET", "/channels"):
             await asyncio.sleep(0.01)

@@ -27,7 +27,7 @@ from dialer.pbx.errors import BadRequest, Conflict, NotFound, PbxError, ServerFa
 from dialer.pbx.frames import WANTED
 from dialer.pbx.requests import to_request
 from dialer.pbx.wire import to_refusal
-from tests.contract.conftest import DATA, PHONE, QUICK, TRUNKS, Ear, World, until
+from tests.contract.conftest import DATA, PATIENCE_S, PHONE, QUICK, TRUNKS, Ear, World, until
 from tests.contract.transcript import Player, load
 
 ANSWERS = "+442079460123"
@@ -314,7 +314,7 @@ async def test_whom_nobody_takes_in_time_the_dialplan_takes_back(world: World):
             limit = {"variable": "TIMEOUT(absolute)", "value": "1"}
             await ari.request("POST", f"/channels/{other}/variable", json=limit)
         if world.is_real:
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(PATIENCE_S):
                 while await list_live(ari):
                     await asyncio.sleep(0.05)
 

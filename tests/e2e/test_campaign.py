@@ -24,7 +24,8 @@ from tests.e2e.world import World, campaign, operators, seat
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
 
-RULES = campaign(ring_s=3.0)
+RULES = campaign(ring_s=6.0)
+"""Who is to answer rings for 0.7 s at most: it is not raced against the end of the ringing, on a slow machine neither."""
 TICK_S = 0.05
 """Clocks of two programs on one machine, and the time between an event and its being written down."""
 
@@ -169,7 +170,7 @@ async def test_every_answered_call_has_a_recording_or_says_why_not(world):
             continue  # may be over before the first packet
         row = rows[attempt["attempt"]]
         assert row["missing"] is None
-        assert row["length_s"] == pytest.approx(talk_s, abs=0.7)
+        assert world.is_as_long(row["length_s"], call), (row["length_s"], call)
         assert row["started_at"] == attempt["answered_at"]
         path = world.recording(attempt["attempt"])
         assert path.stat().st_size == row["size_bytes"]

@@ -20,7 +20,7 @@ from dialer.lab.carrier import START_S_MAX
 from dialer.lab.errors import LabError
 from dialer.store import files
 from tests.contract.sip_peer import SipPeer
-from tests.e2e.world import RTP_PORTS, SIP_PORTS, free_ports, until
+from tests.e2e.world import PATIENCE_S, RTP_PORTS, SIP_PORTS, free_ports, until
 
 pytestmark = pytest.mark.asterisk
 
@@ -34,7 +34,7 @@ class Laboratory:
         self.process = process
         self.port = port
 
-    async def reads(self, pattern: str, within_s: float = 10.0) -> str:
+    async def reads(self, pattern: str, within_s: float = PATIENCE_S) -> str:
         """What it prints, to the first line in which *pattern* is found."""
         assert self.process.stdout is not None
         said: list[str] = []
@@ -117,7 +117,7 @@ async def test_it_says_what_it_offers_calls_us_when_told_to_and_leaves_nothing(t
         await until(lambda: any(method == "ACK" for method, _, _ in us.received), "the call to be up")
         assert await lab.answer("calls") == "1 calls are up."
         us.hang_up()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while await lab.answer("calls") != "0 calls are up.":
                 await asyncio.sleep(0.05)
 
@@ -125,7 +125,7 @@ async def test_it_says_what_it_offers_calls_us_when_told_to_and_leaves_nothing(t
         assert processes_of(tmp_path)
         os.killpg(lab.process.pid, signal.SIGINT)
         await lab.reads("The carrier is gone")
-        assert await asyncio.wait_for(lab.process.wait(), 10) == 0
+        assert await asyncio.wait_for(lab.process.wait(), PATIENCE_S) == 0
         assert processes_of(tmp_path) == []
 
 

@@ -27,6 +27,8 @@ pytestmark = [
 ]
 
 AUDIBLE_RMS = 40.0
+RINGS_MS = 7000
+"""Long enough to press four keys, or to kill an engine, before anybody answers, on a slow machine too."""
 SILENCE_S = 6.5
 """Nobody hears nothing for longer: five seconds to press a key, and what it takes to speak again."""
 WHO = LastWord(
@@ -35,7 +37,7 @@ WHO = LastWord(
 
 
 def pressing(behaviour: Behaviour, after_ms: int = 9000, **more):
-    return person(does(behaviour, ring_ms=2500, talk_ms=after_ms), **more)
+    return person(does(behaviour, ring_ms=RINGS_MS, talk_ms=after_ms), **more)
 
 
 def asking(name: str, **changes):

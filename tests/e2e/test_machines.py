@@ -12,8 +12,9 @@ import pytest_asyncio
 from dialer.core.conduct import Announcement, LastWord, Machines, Prompt
 from dialer.lab.day import Behaviour
 from dialer.pbx.speech import has_voice
+from dialer.pbx.wire import LISTENED_S_MAX
 from tests.e2e.test_crash import centre
-from tests.e2e.test_last_word import SILENCE_S, ended_call, longest_silence
+from tests.e2e.test_last_word import RINGS_MS, SILENCE_S, ended_call, longest_silence
 from tests.e2e.world import World, campaign, does, person, seat, until
 
 pytestmark = [
@@ -22,6 +23,8 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
+CLOCKS_S = 0.1
+"""Asterisk and the engine look at the same clock, and round what they read."""
 LISTENING = Machines(
     detect=True, listen_s=1.5, action="message", message=Prompt(text="Please call the Example Centre.")
 )
@@ -89,10 +92,10 @@ async def test_a_machine_gets_its_message_and_a_person_an_operator(world: World)
     assert talked["connected_at"] - talked["answered_at"] > 0.8  # it was listened, and that counts as waiting
     machine = next(one for one in by_number.values() if one["result"] == "machine")
     assert machine["abandoned_at"] is None
-    assert (
-        0.8 < talked["listened_s"] < 3.0
-    )  # at most as long as the campaign says, and what a busy machine adds
-    assert 0.8 < machine["listened_s"] < 3.0
+    # At most as long as the campaign says (what AMD is asked has a test of its own), and what a busy machine adds.
+    waited_s = talked["connected_at"] - talked["answered_at"]
+    assert 0.8 < talked["listened_s"] <= waited_s + CLOCKS_S
+    assert 0.8 < machine["listened_s"] < LISTENED_S_MAX
     message = world.recording(machine["attempt"])
     assert longest_silence(message, 0.0, 14.0) < 14.0 - 1.5, "the machine got no message"
 
@@ -162,9 +165,9 @@ async def test_a_message_is_said_and_a_key_taken_without_an_engine(tmp_path, ast
     """The engine is killed while phones ring. One confirms, one asks for an operator in vain and then for no more calls,
     one only listens; the next engine knows all of it, and calls nobody again."""
     people = [
-        person(does(Behaviour.PRESSES_1, ring_ms=2500, talk_ms=2000)),
-        person(does(Behaviour.PRESSES_3_1, ring_ms=2500, talk_ms=4000), voice=1),
-        person(does("silent", ring_ms=2500), voice=2),
+        person(does(Behaviour.PRESSES_1, ring_ms=RINGS_MS, talk_ms=2000)),
+        person(does(Behaviour.PRESSES_3_1, ring_ms=RINGS_MS, talk_ms=4000), voice=1),
+        person(does("silent", ring_ms=RINGS_MS), voice=2),
     ]
     word = LastWord(who=Prompt(text="This is the Example Centre."), offers=("refuse", "wait"))
     sent = sends("sent", announcement=SHORT, last_word=word)

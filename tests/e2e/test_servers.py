@@ -196,9 +196,10 @@ async def test_one_dies_in_mid_conversation_and_the_other_goes_on(tmp_path, aste
             "a call on the server that is back",
         )
         await world.order("demo", "stop")
-        health = await world.health()
+        health = await world.until_health(
+            lambda health: all(one["is_up"] for one in health["servers"]), "both to be up"
+        )
         assert [one["name"] for one in health["servers"]] == ["north", "south"]
-        assert all(one["is_up"] for one in health["servers"])
     with contextlib.closing(open_reader(world.home / "journal.sqlite3")) as connection:
         assert (await asyncio.to_thread(replay, connection)).starts == 1
 
@@ -216,7 +217,7 @@ async def test_one_that_hangs_and_one_that_is_not_there_stall_nobody(tmp_path, a
         await world.until(
             lambda: world.house.floor.servers[ServerId("west")].is_lost, "the third to count as dead"
         )
-        assert (await world.health())["originating"]
+        await world.until_health(lambda health: health["originating"], "dialing to be possible")
         await world.works_on("north", "101")
         await world.works_on("south", "102")
         await world.order("demo")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import wave
 from array import array
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +16,7 @@ import pytest_asyncio
 from dialer.lab.voice import OPERATOR_MARKS_HZ, PERSON_MARKS_HZ, hear
 from dialer.pbx.errors import PbxRefused
 from tests.e2e.test_crash import centre
-from tests.e2e.world import PATIENCE_S, World, campaign, does, person, seat, until
+from tests.e2e.world import PATIENCE_S, World, campaign, does, person, seat
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
 
@@ -123,10 +122,9 @@ def loudness(path: Path) -> list[float]:
     return [hear(samples[start : start + 4000]).rms for start in range(0, len(samples) - 3999, 4000)]
 
 
-async def heard(seconds: float = HEARD_S) -> None:
+async def heard(world: World, attempt: str, seconds: float = HEARD_S) -> None:
     """Let them talk for so long."""
-    since = time.monotonic()
-    await until(lambda: time.monotonic() > since + seconds, "a conversation to be heard")
+    await world.until_recorded(attempt, seconds)
 
 
 async def end(world: World, attempt: str) -> None:
@@ -143,7 +141,7 @@ async def talk(world: World, name: str, *extensions: str) -> dict[str, Any]:
     await world.sign_in(*extensions)
     await world.order(name)
     attempt = await world.attempt(name, state="connected")
-    await heard()
+    await heard(world, attempt["attempt"])
     return attempt
 
 
@@ -186,10 +184,10 @@ async def test_hold_gives_music_and_takes_it_back(world, how):
     phone = world.phone("101")
     await (phone.keys("*55") if how == "hold" else phone.hold())
     await transfer_is(world, attempt["attempt"], "held")
-    await heard(3.0)
+    await heard(world, attempt["attempt"], 3.0)
     await (phone.keys("*55") if how == "hold" else phone.resume())
     await transfer_is(world, attempt["attempt"], "over", "returned")
-    await heard(3.0)
+    await heard(world, attempt["attempt"], 3.0)
     await phone.keys("*45")
     path = await recorded(world, how)
     left, right = voices(path)
@@ -207,7 +205,7 @@ async def test_blind_to_a_colleague(world, name, to):
     one = await world.attempt(name, agent=f"op{to}", state="connected")
     await world.agent_is(to, "on_call")
     await world.agent_is("101", "ready")
-    await heard(3.0)
+    await heard(world, attempt["attempt"], 3.0)
     await world.phone(to).keys("*442*45")
     path = await recorded(world, name)
     assert world.attempts(name)[0]["operator_result"] == "presentation"
@@ -223,7 +221,7 @@ async def test_blind_to_a_number_from_outside(world):
     await transfer_is(world, attempt["attempt"], "handed")
     assert world.house.floor.trunks[world.trunk.id].live == 2
     await world.agent_is("101", "ready")
-    await heard(3.0)
+    await heard(world, attempt["attempt"], 3.0)
     third = await world.call_of(numbers()["1"])
     assert third.ended_at is None
     assert world.attempts("outside")[0]["state"] == "connected"
@@ -251,7 +249,7 @@ async def test_a_busy_third_party_gives_the_person_back(world):
     await world.phone("101").keys("*502#")
     await transfer_is(world, attempt["attempt"], "over", "failed")
     assert world.attempts("busy")[0]["state"] == "connected"
-    await heard(2.5)
+    await heard(world, attempt["attempt"], 2.5)
     await world.phone("101").keys("*45")
     left, right = voices(await recorded(world, "busy"))
     assert (left, right) == ([P], [mark("101")])
@@ -281,15 +279,15 @@ async def test_consult_conference_complete(world):
     phone = world.phone("101")
     await phone.keys("*511#")
     await transfer_is(world, attempt["attempt"], "consulting")
-    await heard()
+    await heard(world, attempt["attempt"])
     await phone.keys("*53")
     await world.until(lambda: transfers(world, attempt["attempt"])[-1]["is_there"], "the person to be there")
-    await heard(3.0)
+    await heard(world, attempt["attempt"], 3.0)
     await phone.keys("*52")
     await transfer_is(world, attempt["attempt"], "handed")
     await world.agent_is("101", "ready")
     assert phone.is_on_line
-    await heard(3.0)
+    await heard(world, attempt["attempt"], 3.0)
     await end(world, attempt["attempt"])
     left, right = voices(await recorded(world, "consult"))
     assert left == [P]
@@ -303,11 +301,11 @@ async def test_consult_a_colleague_and_back(world):
     await phone.keys("*51102#")
     await transfer_is(world, attempt["attempt"], "consulting")
     await world.agent_is("102", "reserved")
-    await heard()
+    await heard(world, attempt["attempt"])
     await phone.keys("*54")
     await transfer_is(world, attempt["attempt"], "over", "returned")
     await world.agent_is("102", "ready")
-    await heard(2.5)
+    await heard(world, attempt["attempt"], 2.5)
     await phone.keys("*45")
     left, right = voices(await recorded(world, "back"))
     assert (left, right) == ([P], [mark("101")]), "what they said to each other, the person did not hear"
@@ -325,7 +323,7 @@ async def test_blind_refer_from_the_phone(world):
     await phone.wait_until_ended(line, within_s=PATIENCE_S)
     assert 603 not in line.progress
     await world.agent_is("103", "ready")
-    await heard(2.5)
+    await heard(world, attempt["attempt"], 2.5)
     await end(world, attempt["attempt"])
     assert voices(await recorded(world, "refer")) == ([P], [mark("103"), T])
 
@@ -338,13 +336,13 @@ async def test_attended_refer_from_the_phone(world):
     await transfer_is(world, attempt["attempt"], "held")
     second = await phone.sign_in("1")
     await transfer_is(world, attempt["attempt"], "consulting")
-    await heard()
+    await heard(world, attempt["attempt"])
     assert await phone.refer("1", line, replaces=second) == 202
     await transfer_is(world, attempt["attempt"], "handed")
     for call in (line, second):
         await phone.wait_until_ended(call, within_s=PATIENCE_S)
     await world.agent_is("103", "ready")
-    await heard(2.5)
+    await heard(world, attempt["attempt"], 2.5)
     await end(world, attempt["attempt"])
     assert voices(await recorded(world, "attended")) == ([P], [mark("103"), T])
 
@@ -357,7 +355,7 @@ async def test_an_operator_who_hangs_up_on_hold_leaves_the_person_to_another(wor
     await world.phone("101").hang_up()
     await transfer_is(world, attempt["attempt"], "over", "left")
     await world.attempt("left", state="connected", agent="op104")
-    await heard(3.0)
+    await heard(world, attempt["attempt"], 3.0)
     await world.phone("104").keys("*45")
     left, right = voices(await recorded(world, "left"))
     assert (left, right) == ([P], [mark("101"), mark("104")])

@@ -202,7 +202,7 @@ async def test_who_cannot_be_trusted_or_is_refused_is_told_so(applied):
 async def test_every_kind_carries_a_call(office, applied):
     assert applied
     kinds = ("plain", "address", "secure", "shaken", "tcp")
-    words = ("--seconds", "4")
+    words = ("--seconds", "8")  # twice what the packets take of which it must have heard
     reports = dict(
         zip(kinds, await asyncio.gather(*(office.measure(one, TALKS, *words) for one in kinds)), strict=True)
     )
@@ -214,7 +214,7 @@ async def test_every_kind_carries_a_call(office, applied):
         assert measured["received"] > 100
         assert measured["sent"] > 100
         assert measured["heard_s"] > 1
-        assert 0 < measured["sip_rtt_ms"] < 1000, name
+        assert 0 < measured["sip_rtt_ms"] < 1000 * PATIENCE_S, name
         is_secure = name in ("secure", "shaken")
         assert measured["is_voice_encrypted"] is is_secure
         assert measured["is_sip_encrypted"] is is_secure

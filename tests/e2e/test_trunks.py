@@ -241,7 +241,7 @@ async def test_who_is_called_by_a_carrier_that_says_nothing_is_reached_by_anothe
         ("first", "rerouted", "trunk_silent", 1, 18, 408),
         ("lab", "talked", "", 1, 16, None),
     ]
-    assert SILENT_S <= took_s["demo", "first"] < 20
+    assert took_s["demo", "first"] >= SILENT_S, "and it is the silence that ended it, as its ending says"
     assert [one[1:5] for one in found if one[0] == "patient"] == [("slow", "busy", "", 1)]
     assert took_s["patient", "slow"] > slow_s
     assert [call.number for call in carried] == [people[0].lines[0].number], "rung once"

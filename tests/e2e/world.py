@@ -35,9 +35,11 @@ from dialer.engine.ports import is_free
 from dialer.lab.day import Behaviour, Line, Person, Reaction
 from dialer.lab.network import LabNetwork, NetworkCall
 from dialer.lab.phones import LabPhone, LabPhones, Phone
+from dialer.lab.voice import RATE_HZ
 from dialer.office.setup import make_home
 from dialer.store import files, settings
 from dialer.store.connect import open_reader, open_writer, transaction
+from tests.e2e.stillness import Stillness
 
 _CLAIMS = Path(tempfile.gettempdir()) / f"obzvon-test-ports-{os.getuid()}"
 _given: deque[range] = deque(maxlen=32)
@@ -47,6 +49,12 @@ MEDIA_PORTS = range(25000, 27900)
 RTP_PORTS = range(20000, 24600)
 HTTP_PORTS = range(17000, 17900)
 RTP_COUNT = 200
+SECOND_BYTES = 2 * 2 * RATE_HZ
+"""Of a recording: two channels of 16 bits."""
+WRITTEN_BYTES = 32_768
+"""So much of it Asterisk writes at once: what is on the disk may lack as much."""
+SOUND_S = 0.7
+"""A recording may be so much shorter or longer than the call."""
 PATIENCE_S = 45.0
 """What ought to happen in a moment has happened by then, however slow the machine."""
 
@@ -100,22 +108,28 @@ def free_ports(count: int, span: range, *, tcp: bool = True, udp: bool = True, e
 
     Ports for SIP (both kinds) have the next one free, too, for TLS. Between the choice of a port and its use time passes, in which nobody
     else may choose it. So each test process of one run looks in its own part of the span, and a port of TCP that was given out is
-    nobody else's: no other run's until this process ends, and not its own again before some others.
+    nobody else's: no other run's until this process ends, and not its own again before all others.
     """
     rng = random.SystemRandom()
     wanted = count + (tcp and udp)
     part = _own_part(span)
-    for _ in range(500):
-        first = rng.randrange(part.start, part.stop - wanted)
-        first += first % 2 if even else 0
+    firsts = [first for first in range(part.start, part.stop - wanted + 1) if not (even and first % 2)]
+    rng.shuffle(firsts)
+    if tcp:  # where there is no other room for so many, what was given out first is given again
+        firsts.sort(key=lambda first: _given_lately(range(first, first + wanted)))
+    for first in firsts:
         ports = range(first, first + wanted)
-        if tcp and any(ports.start < given.stop and given.start < ports.stop for given in _given):
-            continue
-        if all(is_free(port, tcp=tcp, udp=udp) for port in ports) and (not tcp or all(map(_claim, ports))):
+        if all(is_free(port, tcp=tcp, udp=udp) for port in ports) and (not tcp or _claim_all(ports)):
             if tcp:
                 _given.append(ports)
             return first
     raise AssertionError(f"no {count} free ports in {part}")
+
+
+def _given_lately(ports: range) -> int:
+    """The place in :data:`_given` of the last that has one of *ports*; -1 if none has."""
+    places = [place for place, one in enumerate(_given) if ports.start < one.stop and one.start < ports.stop]
+    return max(places, default=-1)
 
 
 def _own_part(span: range) -> range:
@@ -123,6 +137,20 @@ def _own_part(span: range) -> range:
     place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     width = len(span) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     return range(span.start + place * width, span.start + (place + 1) * width)
+
+
+def _claim_all(ports: range) -> bool:
+    """Whether all are ours now. If not, none is that was not before: other runs look for room, too."""
+    claimed: list[int] = []
+    for port in ports:
+        before = (_CLAIMS / str(port)).exists()
+        if not _claim(port):
+            for one in claimed:
+                (_CLAIMS / str(one)).unlink(missing_ok=True)
+            return False
+        if not before:
+            claimed.append(port)
+    return True
 
 
 def _claim(port: int) -> bool:
@@ -265,8 +293,10 @@ class World:
         self._with_ports = with_ports
         self._stack = AsyncExitStack()
         self._reader: sqlite3.Connection | None = None
+        self.stillness = Stillness()
 
     async def __aenter__(self) -> Self:
+        self.stillness.start()
         try:
             await asyncio.to_thread(self._make_home)
             if "network" in self._parts:
@@ -276,11 +306,13 @@ class World:
             if "phones" in self._parts:
                 await self.start_phones()
         except BaseException:
+            self.stillness.stop()
             await self._stack.aclose()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.stillness.stop()
         await self._stack.aclose()
         if self._reader is not None:
             self._reader.close()
@@ -477,10 +509,27 @@ class World:
         call: NetworkCall = await self.until(found, f"a call to {number}")
         return call
 
+    def is_as_long(self, length_s: float, call: NetworkCall) -> bool:
+        """Whether a recording is as long as the network says that they talked."""
+        assert call.answered_at is not None
+        assert call.ended_at is not None
+        talk_s = call.ended_at - call.answered_at
+        still_s = self.stillness.lasted_s(call.answered_at, call.ended_at)
+        return talk_s - still_s - SOUND_S <= length_s <= talk_s + SOUND_S
+
     def recording(self, attempt: str) -> Path:
         (row,) = self.rows("SELECT path, missing FROM recordings WHERE attempt = ?", attempt)
         assert row["path"], row["missing"]
         return self.home / "recordings" / str(row["path"])
+
+    async def until_recorded(self, attempt: str, seconds: float) -> None:
+        """Wait until so much more of the call is recorded: while a machine stands still, time passes and nobody says a word."""
+
+        def size() -> int:
+            return sum(one.stat().st_size for one in (self.home / "recordings").glob(f"*/{attempt}.raw"))
+
+        enough = size() + WRITTEN_BYTES + int(seconds * SECOND_BYTES)
+        await self.until(lambda: size() >= enough, f"{seconds:g} s more of {attempt} to be recorded")
 
     async def channels(self) -> list[str]:
         """What lives in Asterisk, as it says itself."""

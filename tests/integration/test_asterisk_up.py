@@ -33,7 +33,7 @@ from dialer.lab.errors import LabCallRefused
 from dialer.lab.phones import LabPhones, Phone
 from dialer.pbx.render import PhoneLine, TrunkLine, files_folder
 from dialer.pbx.settings import Settings
-from tests.e2e.world import MEDIA_PORTS, SIP_PORTS, free_ports
+from tests.e2e.world import MEDIA_PORTS, PATIENCE_S, SIP_PORTS, free_ports
 
 pytestmark = pytest.mark.asterisk
 
@@ -172,7 +172,7 @@ def is_running(pid: int) -> bool:
     return state not in "ZX"
 
 
-def wait_until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end, "did not come true in time"

@@ -17,6 +17,7 @@ from dialer.store.connect import open_writer
 from dialer.store.documents import BadFile
 from dialer.store.errors import JournalTooNew
 from dialer.store.files import SYSTEM_FILE
+from tests.e2e.world import PATIENCE_S
 
 pytestmark = pytest.mark.asterisk
 
@@ -103,9 +104,9 @@ async def test_a_fault_in_the_deciding_ends_the_engine_and_does_not_hang(home, m
 
         monkeypatch.setattr(house.floor, "handle", fail)
         with pytest.raises(RuntimeError, match="ours"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await house.wait()
         with pytest.raises(RuntimeError, match="ours"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await house.reload()
     assert servers_of(home) == []

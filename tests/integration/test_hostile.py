@@ -137,7 +137,7 @@ async def test_whatever_a_caller_says_of_themselves_their_call_is_taken_and_writ
     before = set(box.glob("*.json"))
     with wire(HOST, asterisk_home.sip_port) as carrier:
         assert carrier.ask(OURS, caller=f"<sip:{user}@127.0.0.1>") == 200
-    new = await until(lambda: set(box.glob("*.json")) - before, "a note", 20.0)
+    new = await until(lambda: set(box.glob("*.json")) - before, "a note")
     assert isinstance(new, set)
     (path,) = new
     note = json.loads(path.read_text())

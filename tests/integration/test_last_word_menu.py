@@ -177,7 +177,7 @@ async def test_who_comes_back_from_us_hears_the_menu_from_its_file(street: Stree
     async with (
         aiohttp.ClientSession(headers={"Authorization": f"Basic {pair}"}) as session,
         session.ws_connect(f"{asterisk.ari_url}/events?app=obzvon") as socket,
-        asyncio.timeout(45),
+        asyncio.timeout(90),
     ):
 
         async def ask(method: str, path: str, **options: Any) -> None:

@@ -160,4 +160,4 @@ async def test_nor_is_a_test_call(asterisk_home):
         )
         assert (measured.is_answered, measured.status) == (False, 302)
         assert "INVITE" in methods(costly)
-        await until(lambda: "CANCEL" in methods(costly), "the end", 10.0)
+        await until(lambda: "CANCEL" in methods(costly), "the end")

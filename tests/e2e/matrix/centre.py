@@ -81,8 +81,8 @@ class Centre:
         self._stack = AsyncExitStack()
         self._extensions = {step.name: str(_EXTENSION + place) for place, step in enumerate(self.steps)}
         self._operators: list[asyncio.Task[None]] = []
-        self.starved_s = 0.0
-        """For so long the machine did not let Asterisk or the network run: then sound is lost, for no fault."""
+        self._starved_s = 0.0
+        self._watched_since = 0.0
         self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -275,6 +275,7 @@ class Centre:
     async def bring_to_steps(self) -> None:
         """Bring every call to its step. Raises NotThere."""
         self._watching = asyncio.create_task(self._watch_the_machine())
+        self._watched_since = time.time()
         quiet_at = max(self.agent(step)["since"] for step in self.steps) + WELCOME_S
         await until(lambda: time.time() > quiet_at, "the end of the words that confirm a sign-in")
         for when in ("early", "", "late"):
@@ -310,8 +311,16 @@ class Centre:
                         longest = max(longest, waited - before.get(path, waited))
                         before[path] = waited
             if longest > STARVED_NS:
-                self.starved_s += longest / 1e9
+                self._starved_s += longest / 1e9
             await asyncio.sleep(0.25)
+
+    @property
+    def starved_s(self) -> float:
+        """For so long the machine did not let Asterisk or the network run: then sound is lost, for no fault.
+
+        What the kernel counts for threads that are ready to run has no stillness of the whole machine in it.
+        """
+        return self._starved_s + self.world.stillness.lasted_s(self._watched_since)
 
     # -- afterwards -------------------------------------------------------------------------
 
