@@ -196,7 +196,7 @@ class SaveTransfer(Command, frozen=True, kw_only=True):
 
 
 class SetTimer(Command, frozen=True, kw_only=True):
-    """Wake us at *due* with ``DeadlinePassed``; replaces the subject's earlier timer."""
+    """Wake us at *due* with ``DeadlinePassed``; replaces the subject's earlier timer. *campaign*: of a lead's, and of no other."""
 
     kind: Literal["attempt", "agent", "lead"]
     subject: str
@@ -422,6 +422,9 @@ SAVES = (
     SaveLeft,
     SaveTransfer,
 )
+
+SAVE_TYPES = frozenset(SAVES)
+"""The same, for who asks of every command: commands have no subclasses, and to look a type up is quicker than ``isinstance``."""
 
 AnyCommand = (
     SaveCall

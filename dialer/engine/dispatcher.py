@@ -26,7 +26,7 @@ from pathlib import Path
 
 from dialer.core import events as ev
 from dialer.core.commands import (
-    SAVES,
+    SAVE_TYPES,
     AnnounceWait,
     AnyCommand,
     ClearTimer,
@@ -131,7 +131,7 @@ class Dispatcher:
         ``Save...`` commands are not ours.
         """
         for command in commands:
-            if isinstance(command, SAVES):
+            if type(command) in SAVE_TYPES:
                 continue
             if isinstance(command, SetTimer | ClearTimer):
                 self._timer_changes[command.kind, command.subject] = command

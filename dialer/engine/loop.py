@@ -206,8 +206,11 @@ class Engine:
         if isinstance(event, ev.CallArrived) and self._is_recorded(event.campaign):
             self._recordings.ask(event.attempt)  # by the dialplan, before we heard of it
         for command in decision.commands:
-            if isinstance(command, Originate) and command.record and not decision.is_late:
-                self._recordings.ask(command.attempt)
+            if isinstance(command, Originate) and not decision.is_late:
+                if command.record:
+                    self._recordings.ask(command.attempt)
+                else:
+                    self._recordings.ask_not(command.attempt)
             elif isinstance(command, SaveCall) and command.call.state is CallState.ENDED:
                 call = command.call
                 is_over = isinstance(event, ev.ContactHungUp | ev.CallMissed) and call.was_answered

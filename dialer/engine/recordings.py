@@ -69,6 +69,8 @@ class Recordings:
         self._inbox = inbox
         self._clock = clock
         self._asked: set[AttemptId] = set()
+        self._unrecorded: set[AttemptId] = set()
+        """Placed by us, and Asterisk was told not to record them."""
         self._may_grow: set[AttemptId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._retries: dict[AttemptId, asyncio.TimerHandle] = {}
@@ -78,9 +80,14 @@ class Recordings:
         """*attempt* is being placed, and Asterisk was told to record it."""
         self._asked.add(attempt)
 
+    def ask_not(self, attempt: AttemptId) -> None:
+        """*attempt* is being placed, and is not recorded: no file is looked for when it is over."""
+        self._unrecorded.add(attempt)
+
     def forget(self, attempt: AttemptId) -> None:
         """*attempt* ended before anything could be recorded."""
         self._asked.discard(attempt)
+        self._unrecorded.discard(attempt)
 
     def finish(self, call: Call, *, is_lost: bool = False) -> None:
         """*call* is over: make its recording ready. Returns at once. *is_lost*: with its server, which may only be out of our sight.
@@ -89,6 +96,9 @@ class Recordings:
         if its file is there: it was placed by an engine before this one, or was answered while nobody
         watched.
         """
+        if call.attempt in self._unrecorded:
+            self._unrecorded.remove(call.attempt)
+            return
         is_due = call.attempt in self._asked and call.was_answered
         self._asked.discard(call.attempt)
         if is_lost:

@@ -27,11 +27,8 @@ UPSERT_TRANSFER = (
     " ON CONFLICT (attempt, place) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in TRANSFER_FIELDS if name not in ("attempt", "place"))
 )
-UPSERT_CALL = (
-    f"INSERT INTO attempts ({CALL_COLUMNS}) VALUES ({', '.join('?' * len(CALL_FIELDS))})"
-    " ON CONFLICT (attempt) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in CALL_FIELDS if name != "attempt")
-)
+INSERT_CALL = f"INSERT INTO attempts ({CALL_COLUMNS}) VALUES ({', '.join('?' * len(CALL_FIELDS))})"
+SELECT_CALL = f"SELECT {CALL_COLUMNS} FROM attempts WHERE attempt = ?"
 UPDATE_AGENT = f"UPDATE agents SET {', '.join(f'{name} = ?' for name in AGENT_FIELDS)} WHERE id = ?"
 
 
@@ -44,6 +41,19 @@ def dicts(found: sqlite3.Cursor) -> list[dict[str, Any]]:
 def call_to_row(call: Call) -> tuple[Any, ...]:
     """The values of ``attempts``' columns for *call*."""
     return msgspec.structs.astuple(call)
+
+
+def update_call(before: Sequence[Any], row: Sequence[Any]) -> tuple[str, tuple[Any, ...]] | None:
+    """What makes the row of ``attempts`` that is as *before* as *row* is; None: nothing.
+
+    Only what differs is named: each column in an update costs the upkeep of its indexes and foreign keys, of which calls have
+    two dozen, also if its value is the same.
+    """
+    changes = {name: now for name, was, now in zip(CALL_FIELDS, before, row, strict=True) if was != now}
+    if not changes:
+        return None
+    names = ", ".join(f"{name} = ?" for name in changes)
+    return f"UPDATE attempts SET {names} WHERE attempt = ?", (*changes.values(), row[0])
 
 
 def transfer_to_row(transfer: Transfer) -> tuple[Any, ...]:

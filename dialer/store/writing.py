@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dialer.core.commands import (
-    SAVES,
+    SAVE_TYPES,
     Command,
     SaveAgent,
     SaveCall,
@@ -38,12 +38,14 @@ from dialer.store.errors import CallForbidden, JournalError, JournalRefused, Sto
 from dialer.store.guard import Guard
 from dialer.store.history import LeftOut, in_short
 from dialer.store.rows import (
+    INSERT_CALL,
+    SELECT_CALL,
     UPDATE_AGENT,
-    UPSERT_CALL,
     UPSERT_TRANSFER,
     agent_to_row,
     call_to_row,
     transfer_to_row,
+    update_call,
 )
 from dialer.store.schema import LIST_REMOVED, PRIORITY_AGAIN, PRIORITY_PROMISED
 
@@ -161,7 +163,7 @@ def _note(connection: sqlite3.Connection, notes: Notes) -> None:
         if isinstance(what, Event)
         else (at, "command", type(what).__name__, _encode(what).decode())
         for at, what in notes
-        if not isinstance(what, SAVES)
+        if type(what) not in SAVE_TYPES
     ]
     if rows:
         connection.executemany("INSERT INTO events (at, kind, name, body) VALUES (?, ?, ?, ?)", rows)
@@ -189,23 +191,22 @@ def _save_calls(connection: sqlite3.Connection, commands: Iterable[Command], gua
             last[command.call.attempt] = command.call
     forbidden: dict[AttemptId, str] = {}
     for call in last.values():
-        if call.state is not CallState.ENDED and call.direction == "out" and not _is_known(connection, call):
+        before = connection.execute(SELECT_CALL, (call.attempt,)).fetchone()
+        if before is None and call.state is not CallState.ENDED and call.direction == "out":
             # One after the other: what is saved of the first counts for the second.
             rule = guard.forbids(connection, call)
             if rule is not None:
                 forbidden[call.attempt] = rule
                 continue
-        connection.execute(UPSERT_CALL, call_to_row(call))
+        row = call_to_row(call)
+        if before is None:
+            connection.execute(INSERT_CALL, row)
+        elif (update := update_call(before, row)) is not None:
+            connection.execute(*update)
         if call.result in UNPLACED_RESULTS:  # while it was live, caps counted it
             holding.let_number_loose(connection, call.number, "", call.ended_at or call.created_at)
     if forbidden:
         raise CallForbidden(forbidden)
-
-
-def _is_known(connection: sqlite3.Connection, call: Call) -> bool:
-    return (
-        connection.execute("SELECT 1 FROM attempts WHERE attempt = ?", (call.attempt,)).fetchone() is not None
-    )
 
 
 def _save_do_not_call(connection: sqlite3.Connection, save: SaveDoNotCall) -> None:
@@ -259,11 +260,10 @@ def _save_agent(connection: sqlite3.Connection, agent: Agent) -> None:
         if agent.since < began_at:
             return  # an old save written again: the history knows better
         connection.execute("UPDATE agent_states SET ended_at = ? WHERE id = ?", (agent.since, number))
-    again = connection.execute(
-        "UPDATE agent_states SET ended_at = NULL WHERE agent = ? AND began_at = ? AND state = ? AND reason = ?",
-        (agent.id, agent.since, agent.state, agent.reason),
-    )
-    if not again.rowcount:
+    # No state begins before the one that is kept as present, so a later one is none that is kept already.
+    is_later = present is not None and agent.since > present[3]
+    again = "UPDATE agent_states SET ended_at = NULL WHERE agent = ? AND began_at = ? AND state = ? AND reason = ?"
+    if is_later or not connection.execute(again, (agent.id, agent.since, agent.state, agent.reason)).rowcount:
         connection.execute(
             "INSERT INTO agent_states (agent, state, reason, attempt, began_at) VALUES (?, ?, ?, ?, ?)",
             (agent.id, agent.state, agent.reason, agent.attempt, agent.since),

@@ -110,17 +110,18 @@ class Timers:
             async with self._in_order, self._redis.pipeline(transaction=True) as pipe:
                 for change in changes:
                     member = f"{change.kind}:{change.subject}"
+                    campaign: CampaignId | None = None
                     if isinstance(change, ClearTimer):
                         pipe.zrem(due, member)
-                        pipe.hdel(campaigns, member)
-                        continue
-                    score = math.ceil(change.due * 1000)
-                    earliest = min(earliest, score)
-                    pipe.zadd(due, {member: score})
-                    if change.campaign is None:
-                        pipe.hdel(campaigns, member)
                     else:
-                        pipe.hset(campaigns, member, change.campaign)
+                        score = math.ceil(change.due * 1000)
+                        earliest = min(earliest, score)
+                        pipe.zadd(due, {member: score})
+                        campaign = change.campaign
+                    if campaign is not None:
+                        pipe.hset(campaigns, member, campaign)
+                    elif change.kind == "lead":  # no other timer has one: nothing to take back
+                        pipe.hdel(campaigns, member)
                 await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             self._lose(error)

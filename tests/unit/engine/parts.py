@@ -126,11 +126,15 @@ class Shelf:
         self.finished: list[Call] = []
         self.kept: list[ev.RecordingStored] = []
         self.asked: list[AttemptId] = []
+        self.not_asked: list[AttemptId] = []
         self.forgotten: list[AttemptId] = []
         self.lost: list[Call] = []
 
     def ask(self, attempt: AttemptId) -> None:
         self.asked.append(attempt)
+
+    def ask_not(self, attempt: AttemptId) -> None:
+        self.not_asked.append(attempt)
 
     def forget(self, attempt: AttemptId) -> None:
         self.forgotten.append(attempt)

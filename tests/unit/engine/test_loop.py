@@ -242,7 +242,7 @@ async def test_the_recordings_learn_what_was_asked_for_when_the_call_was_placed(
         for one in dialing(2)
     ]
     await rig.decide(rig.tick(1.0, *dialing(1)), rig.tick(1.0, *silent))
-    assert rig.shelf.asked == [attempt(1)]
+    assert (rig.shelf.asked, rig.shelf.not_asked) == ([attempt(1)], [attempt(2)])
     rig.floor.desks[CAMPAIGN.id].campaign = msgspec.structs.replace(CAMPAIGN, record=False)
     hung_up = ev.ContactHungUp(at=2.0, attempt=attempt(1), cause=16)
     await rig.decide(rig.floor.on(hung_up, SaveCall(call=ended(1))))

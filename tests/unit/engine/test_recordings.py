@@ -217,6 +217,28 @@ async def test_what_was_asked_for_is_asked_for_once(recordings, inbox):
     assert [one.attempt for one in inbox.all] == [attempt(3)]
 
 
+async def test_of_a_call_that_is_not_to_be_recorded_no_file_is_looked_for(recordings, inbox, monkeypatch):
+    """It costs a thread each time. Once: what is told of it later is not known to be ours."""
+    looked: list[Path] = []
+
+    def no_file(raw: Path) -> int:
+        looked.append(raw)
+        return -1
+
+    monkeypatch.setattr(module, "_size", no_file)
+    for serial in (1, 2):
+        recordings.ask_not(attempt(serial))
+    recordings.finish(ended(1))
+    recordings.forget(attempt(2))
+    await recordings.drain()
+    assert looked == []
+    for serial in (1, 2):
+        recordings.finish(ended(serial))
+    await recordings.drain()
+    assert [raw.stem for raw in looked] == [attempt(1), attempt(2)]
+    assert inbox.all == []
+
+
 async def test_who_hung_up_before_we_knew_of_the_answer_was_recorded_all_the_same(recordings, inbox):
     recordings.ask(attempt(1))
     recordings.finish(ended(1, answered_at=None, result=Result.ABANDONED))

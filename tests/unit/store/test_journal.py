@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from dialer.core.commands import (
+    SAVES,
     HangUp,
     SaveAgent,
     SaveCall,
@@ -264,6 +266,28 @@ async def test_saving_twice_is_harmless(
     assert count(db, "campaign_states WHERE state = 'running'") == 1
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"state": CallState.ANSWERED, "answered_at": 7.0},
+        {"state": CallState.ENDED, "ended_at": 8.5, "result": Result.BUSY, "cause": 17, "deadline": None},
+        {"created_at": 4.0, "caller_id": "+79990000000", "direction": "in", "did": "101"},
+    ],
+)
+async def test_a_call_stands_as_it_was_saved_last_whatever_changed(
+    journal: Journal, campaign: Campaign, call_for: MakeCall, db: sqlite3.Connection, changes: dict[str, Any]
+) -> None:
+    """Only what differs is written."""
+    other = call_for(await first_lead(journal, campaign), deadline=30.0)
+    before = replace(other, rang_at=6.0)
+    await journal.save([], [SaveCall(call=other)])
+    await journal.save([], [SaveCall(call=before)])
+    await journal.save([], [SaveCall(call=replace(before, **changes))])
+    assert await journal.find_calls([before.attempt]) == [replace(before, **changes)]
+    assert count(db, "attempts") == 1
+
+
 async def test_an_agents_states_are_kept_as_intervals(journal: Journal, db: sqlite3.Connection) -> None:
     agent = Agent(id=AgentId("ann"), state=AgentState.READY, since=10.0)
     await journal.save([], [SaveAgent(agent=agent, at=10.0)])
@@ -328,6 +352,11 @@ async def test_events_and_orders_are_noted_for_replay(journal: Journal, db: sqli
     await journal.save([event], [HangUp(channel=ChannelId("x"))])
     rows = list(db.execute("SELECT at, kind, name FROM events ORDER BY id"))
     assert rows == [(7.5, "event", "ContactHungUp"), (7.5, "command", "HangUp")]
+
+
+def test_no_save_is_a_kind_of_another() -> None:
+    """What is a save is told by its type (``SAVE_TYPES``)."""
+    assert [one for one in SAVES if one.__subclasses__()] == []
 
 
 async def test_an_answer_of_the_store_is_noted_in_full_without_what_goes_without_saying(

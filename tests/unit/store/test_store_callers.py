@@ -20,7 +20,7 @@ from dialer.store.contacts import NewContact, add_contacts, begin_import
 from dialer.store.guard import Guard
 from dialer.store.journal import Journal
 from dialer.store.questions import Filter
-from dialer.store.rows import UPSERT_CALL, call_to_row
+from dialer.store.rows import INSERT_CALL, call_to_row
 from dialer.store.writing import write
 
 CALENDAR = Calendar()
@@ -174,7 +174,7 @@ def test_of_two_contacts_with_one_number_it_is_who_was_called_last(
         db.execute("INSERT INTO phones (contact, position, kind, number) VALUES (2, 5, 'work', ?)", (ANN,))
     assert find(db, campaign, ANN).lead.id == 1
     lead = find(db, campaign, "+79160000002").lead
-    db.execute(UPSERT_CALL, call_to_row(call_for(lead, state=CallState.ENDED, result=Result.BUSY)))
+    db.execute(INSERT_CALL, call_to_row(call_for(lead, state=CallState.ENDED, result=Result.BUSY)))
     assert find(db, campaign, ANN).lead.id == 2
 
 
@@ -213,7 +213,7 @@ def test_who_spoke_with_them_last_is_told_whatever_the_campaign(
             created_at=100.0 * serial,
             ordinal=serial,
         )
-        db.execute(UPSERT_CALL, call_to_row(spoke))
+        db.execute(INSERT_CALL, call_to_row(spoke))
     found = find(db, campaign, ANN)
     assert found.last_operator == AgentId("bob")
 

@@ -15,7 +15,7 @@ from dialer.core.commands import ClearTimer, SetTimer
 from dialer.core.events import DeadlinePassed
 from dialer.core.ids import CampaignId
 from dialer.engine.embeddedredis import EmbeddedRedis
-from dialer.timers import Timers
+from dialer.timers import Timers, keys
 
 
 class World:
@@ -93,6 +93,19 @@ async def test_a_new_time_replaces_the_old_and_a_cleared_timer_is_gone(redis_url
         await world.until(lambda: "x" in world.subjects)
         assert world.subjects == ["x"]
         assert world.fired[0].campaign is None
+
+
+async def test_what_is_cleared_leaves_nothing_behind(redis_url: str) -> None:
+    """The campaign stands beside a lead's timer; no other timer has one."""
+    async with running(redis_url) as world, Redis.from_url(redis_url, decode_responses=True) as redis:
+        call = SetTimer(kind="attempt", subject="x", due=time.time() + 3600)
+        await world.timers.apply([timer("x", 3600, "spring"), call])
+        assert await redis.hgetall(keys.campaigns("obzvon")) == {"lead:x": "spring"}
+        await world.timers.apply(
+            [ClearTimer(kind="lead", subject="x"), ClearTimer(kind="attempt", subject="x")]
+        )
+        assert await redis.hgetall(keys.campaigns("obzvon")) == {}
+        assert await world.timers.waiting() == 0
 
 
 async def test_many_at_once(redis_url: str) -> None:
