@@ -40,7 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     *warm_s* passes before *window_s* is measured. *is_ramp*: more and more operators begin to work, until
     people are not joined in time or all *agents* work; *warm_s* and *window_s* are then those of one step.
     *with_tones*: the bare client plays the operators what the engine plays them. *processes*: whose time is
-    counted, by name. *profile*: where the engine's profile goes (it slows the engine down), empty: none is taken.
+    counted, by name. *hep*: where Asterisk sends copies of SIP messages. *profile*: where the engine's profile goes (it slows the engine down), empty: none is taken.
     """
 
     home: str
@@ -56,6 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     with_tones: bool = True
     processes: dict[str, int] = {}
     profile: str = ""
+    hep: str = ""
 
     def __repr__(self) -> str:
         return f"Plan({self.home!r}, agents={self.agents}, rate={self.rate})"

@@ -50,6 +50,7 @@ log_level = "warning"
 mode = "external"
 url = "{url}"
 user = "{user}"
+hep = "{hep}"
 """
 
 
@@ -69,7 +70,9 @@ def prepare(plan: Plan, extensions: list[str], people_port: int, contacts: int) 
     """Make the home folder of *plan*, with an operator for each extension and a list of *contacts*."""
     home = Path(plan.home)
     home.mkdir(mode=0o700, parents=True)
-    files.write_private(home / files.SYSTEM_FILE, _SYSTEM.format(url=plan.ari_url, user=plan.ari_user))
+    files.write_private(
+        home / files.SYSTEM_FILE, _SYSTEM.format(url=plan.ari_url, user=plan.ari_user, hep=plan.hep)
+    )
     secrets = documents.dump({"ari": plan.ari_password, "phones": {}, "trunks": {}})
     files.write_private(home / files.SECRETS_FILE, secrets)
     make_home(home)

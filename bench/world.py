@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -20,14 +21,15 @@ from bench import whole
 from bench.halves import RAMP, WAIT_S, Outcome, Plan, Said
 from dialer.core.values import Trunk
 from dialer.engine import child
+from dialer.engine.configuring import hep_password
 from dialer.engine.embedded import EmbeddedAsterisk, choose_ports, find_asterisk
 from dialer.lab.ports import Room, choose_room
 from dialer.lab.sipp import Sipp, wait_until_answers
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import NotFound
 from dialer.pbx.render import PhoneLine, TrunkLine
-from dialer.pbx.settings import Settings
-from dialer.store.files import new_secret
+from dialer.pbx.settings import Hep, Settings
+from dialer.store.files import Secrets, new_secret
 
 _HERE = Path(__file__).parent
 _LINE_MAX = 1 << 24
@@ -53,6 +55,9 @@ class World:
         self._talk_ms = talk_ms
         self._secret = new_secret()
         self._password = new_secret()
+        self._hep = Hep(
+            address=f"127.0.0.1:{_free_port()}", password=hep_password(Secrets(ari=self._password))
+        )
         self._extensions = [str(1001 + number) for number in range(agents)]
         self._runs = 0
         self._stack = contextlib.AsyncExitStack()
@@ -96,6 +101,7 @@ class World:
             ari_url=self._asterisk.ari_url,
             ari_user=self._asterisk.ari_user,
             ari_password=self._password,
+            hep=self._hep.address,
             agents=agents,
             warm_s=warm_s,
             window_s=window_s,
@@ -139,7 +145,7 @@ class World:
         self._asterisk = EmbeddedAsterisk(
             install,
             self.folder / "asterisk",
-            Settings(ari_password=self._password),
+            Settings(ari_password=self._password, hep=self._hep),
             ports=ports,
             trunks=[TrunkLine(trunk=line)],
             phones=[PhoneLine(extension=extension, secret=self._secret) for extension in self._extensions],
@@ -193,6 +199,12 @@ class World:
                 await asyncio.sleep(0.05)
             else:
                 raise BenchFailed(f"{len(channels)} channels do not hang up")
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class _Half:

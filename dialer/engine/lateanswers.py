@@ -7,7 +7,8 @@
    For a carrier that is well the wait is one way there and back.
 3. It is waited for no longer than :data:`WAIT_S`; then the call ends as it would have. So it does at once where no copy of its INVITE was seen
    (an Asterisk that sends none, or a packet that was lost), unless that was sent before we listened.
-4. Copies come by UDP to a port that is ours alone while we run, with a password.
+4. Copies come by UDP to a port that is ours alone while we run, with a password. They are read in handfuls: to be woken for each of the ten of a
+   call would cost more than to read it.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ WAIT_S: Final = 5.0
 """A CANCEL that is lost is sent again after 0.5, 1.5 and 3.5 s (RFC 3261, 17.1.2.2)."""
 CALLS_MAX: Final = 20_000
 """So many calls are known at most; of more the oldest are forgotten. Those that end are forgotten then."""
+READ_S: Final = 0.02
+"""Between two handfuls of copies; less than it takes any carrier to say anything."""
 PACKETS_MAX: Final = 200
-"""So many are read in a row before anything else has its turn."""
+"""Of one handful: then it is somebody else's turn."""
 PACKET_BYTES: Final = 65_536
 BUFFER_BYTES: Final = 4_000_000
 """For an instant in which nobody reads; the kernel may give less."""
@@ -73,6 +76,7 @@ class LateAnswers:
         self._seen: dict[str, _Seen] = {}
         self._socket: socket.socket | None = None
         self._since: float | None = None
+        self._rest: asyncio.TimerHandle | None = None
 
     async def listen(self, wanted: str, note: Path) -> str:
         """Listen at *wanted* (``IP:PORT``) from now on; where it is. Empty: at a port of this machine's own address, kept in the file *note*:
@@ -107,7 +111,7 @@ class LateAnswers:
             here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
             here.bind((address, port))
             here.setblocking(False)
-            asyncio.get_running_loop().add_reader(here, self._read)
+            asyncio.get_running_loop().add_reader(here, self._begin_rest)
         except BaseException:
             here.close()
             raise
@@ -116,6 +120,7 @@ class LateAnswers:
 
     def ended(self, event: ContactHungUp, channel: Channel, tell: Tell) -> None:
         """The *channel* of a call is gone: *tell* so, at once or when it is known how its INVITE ended."""
+        self._read()
         seen, call = self._seen.get(channel.protocol_id), self._calls.get(event.attempt)
         may_be_answered = call is not None and call.rang_at is not None and call.answered_at is None
         if seen is None and may_be_answered and self._is_older(call):
@@ -141,6 +146,8 @@ class LateAnswers:
 
     def close(self) -> None:
         """Listen no more. What is held is told as it stands."""
+        if self._rest is not None:
+            self._rest.cancel()
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -150,11 +157,26 @@ class LateAnswers:
 
     # -- what Asterisk copies ---------------------------------------------------------------
 
+    def _begin_rest(self) -> None:
+        """A copy has come, and others will."""
+        if self._socket is not None:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._socket)
+            self._rest = loop.call_later(READ_S, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._read()
+        if self._socket is not None:
+            asyncio.get_running_loop().add_reader(self._socket, self._begin_rest)
+
     def _read(self) -> None:
-        assert self._socket is not None
+        """What has come so far."""
+        here = self._socket
+        if here is None:
+            return
         for _ in range(PACKETS_MAX):
             try:
-                packet = self._socket.recv(PACKET_BYTES)
+                packet = here.recv(PACKET_BYTES)
             except OSError:  # nothing is left; or a fault of the network that says nothing of the next packet
                 return
             self.heard(packet)

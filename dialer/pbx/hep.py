@@ -23,6 +23,8 @@ _GENERIC: Final = 0
 """The vendor of the chunks that everybody has."""
 _PASSWORD: Final = 14
 _MESSAGE: Final = 15
+_OF_INTEREST = re.compile(rb"\0\0\0\x0f..(?:INVITE |SIP/2\.0 [2-6])", re.DOTALL)
+"""The head of the message's chunk, and how a message begins that may tell something: seven of a call's ten copies are none."""
 _STATUS = re.compile(rb"SIP/2\.0 ([2-6]\d\d) ")
 _CALL_ID = re.compile(rb"\r\n(?:Call-ID|i)[ \t]*:[ \t]*([^\r\n]{1,256}?)[ \t]*\r\n", re.IGNORECASE)
 _OF_INVITE = re.compile(rb"\r\nCSeq[ \t]*:[ \t]*\d{1,10}[ \t]+INVITE[ \t]*\r\n", re.IGNORECASE)
@@ -42,6 +44,8 @@ class InviteNews(msgspec.Struct, frozen=True):
 def read(packet: bytes, password: bytes) -> InviteNews | None:
     """What *packet* tells; None if that is nothing, or whoever sent it does not know *password*. Never raises."""
     message, is_known = b"", False
+    if not _OF_INTEREST.search(packet):
+        return None
     if len(packet) < _HEAD.size or _HEAD.unpack_from(packet) != (_MAGIC, len(packet)):
         return None
     place, end = _HEAD.size, len(packet)
