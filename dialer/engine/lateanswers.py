@@ -123,11 +123,13 @@ class LateAnswers:
         self._read()
         seen, call = self._seen.get(channel.protocol_id), self._calls.get(event.attempt)
         may_be_answered = call is not None and call.rang_at is not None and call.answered_at is None
-        if seen is None and may_be_answered and self._is_older(call):
+        if seen is None and channel.protocol_id and may_be_answered and self._is_older(call):
             seen = self._seen[channel.protocol_id] = _Seen()
         if seen is None or channel.state == _UP or event.tech_cause:
             self.forget(channel)
             tell(event)
+            return
+        if seen.held is not None:  # told twice
             return
         seen.held, seen.tell = event, tell
         if seen.is_over or not may_be_answered:

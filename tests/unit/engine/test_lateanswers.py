@@ -140,6 +140,25 @@ async def test_a_call_that_is_older_than_we_is_waited_for(rig: Rig, tmp_path) ->
     rig.late.close()
 
 
+async def test_of_a_call_without_an_id_nothing_is_waited_for(rig: Rig, tmp_path) -> None:
+    """Two of them are two: neither takes the other's place."""
+    await rig.late.listen("", tmp_path / "port")
+    for _ in range(2):
+        rig.ends(msgspec.structs.replace(RINGING, protocol_id=""))
+    assert rig.kinds == [ContactHungUp] * 2
+    rig.late.close()
+
+
+async def test_an_end_that_is_told_twice_is_held_once(rig: Rig) -> None:
+    rig.late.heard(SENT)
+    rig.ends()
+    rig.ends()
+    rig.late.heard(REFUSED)
+    assert rig.kinds == [ContactHungUp]
+    await asyncio.sleep(0.1)
+    assert len(rig.told) == 1
+
+
 async def test_what_is_known_of_calls_is_bounded_and_goes_with_them(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
