@@ -54,7 +54,6 @@ class _Seen(msgspec.Struct):
     """What is known of an INVITE. *held*: the end of its call, which is told when the final response is there."""
 
     answered_at: float | None = None
-    is_over: bool = False
     held: ContactHungUp | None = None
     tell: Tell | None = None
     timer: asyncio.TimerHandle | None = None
@@ -132,7 +131,7 @@ class LateAnswers:
         if seen.held is not None:  # told twice
             return
         seen.held, seen.tell = event, tell
-        if seen.is_over or not may_be_answered:
+        if seen.answered_at is not None or not may_be_answered:
             self._release(channel.protocol_id)
         else:
             loop = asyncio.get_running_loop()
@@ -194,14 +193,12 @@ class LateAnswers:
                 if len(self._seen) >= CALLS_MAX:
                     self._release(next(iter(self._seen)))
                 self._seen[news.call_id] = _Seen()
-            return
-        if seen is None:
-            return
-        seen.is_over = True
-        if news.stand == "answered" and seen.answered_at is None:
-            seen.answered_at = self._clock()
-        if seen.held is not None:
-            self._release(news.call_id)
+        elif seen is not None:
+            if news.stand == "answered" and seen.answered_at is None:
+                seen.answered_at = self._clock()
+            # Of who refused nothing more comes: a flood of strangers takes nobody's place. Of an answer the channel's end is waited for.
+            if seen.held is not None or news.stand == "refused":
+                self._release(news.call_id)
 
     def _give_up(self, call_id: str) -> None:
         seen = self._seen[call_id]

@@ -28,14 +28,13 @@ _OF_INTEREST = re.compile(rb"\0\0\0\x0f..(?:INVITE |SIP/2\.0 [2-6])", re.DOTALL)
 _STATUS = re.compile(rb"SIP/2\.0 ([2-6]\d\d) ")
 _CALL_ID = re.compile(rb"\r\n(?:Call-ID|i)[ \t]*:[ \t]*([^\r\n]{1,256}?)[ \t]*\r\n", re.IGNORECASE)
 _OF_INVITE = re.compile(rb"\r\nCSeq[ \t]*:[ \t]*\d{1,10}[ \t]+INVITE[ \t]*\r\n", re.IGNORECASE)
-_CHALLENGES: Final = frozenset({401, 407})
-"""They are answered by the same INVITE with a password: not its end."""
 
 Stand = Literal["sent", "answered", "refused"]
 
 
 class InviteNews(msgspec.Struct, frozen=True):
-    """How the INVITE of the call *call_id* stands: it was sent, or it has its final response."""
+    """How the INVITE of the call *call_id* stands: it was sent, or it has its final response. One that asks for a password refuses, too: the
+    INVITE with the password is the next one."""
 
     call_id: str
     stand: Stand
@@ -65,7 +64,7 @@ def _news(message: bytes) -> InviteNews | None:
     stand: Stand = "sent"
     if not message.startswith(b"INVITE "):
         status = _STATUS.match(message)
-        if status is None or int(status[1]) in _CHALLENGES or not _OF_INVITE.search(message):
+        if status is None or not _OF_INVITE.search(message):
             return None
         stand = "answered" if status[1].startswith(b"2") else "refused"
     found = _CALL_ID.search(message)

@@ -84,6 +84,22 @@ async def test_who_did_not_answer_ends_when_the_carrier_has_confirmed_it(rig: Ri
     assert rig.kinds == [ContactHungUp]
 
 
+async def test_who_asked_for_a_password_may_answer_the_second_invite(rig: Rig) -> None:
+    for copy in (SENT, packed(sip("SIP/2.0 407 Proxy Authentication Required")), SENT):
+        rig.late.heard(copy)
+    rig.ends()
+    rig.late.heard(ANSWERED)
+    assert rig.kinds == [AnswerFound, ContactHungUp]
+
+
+async def test_strangers_who_are_refused_are_not_remembered(rig: Rig) -> None:
+    rig.late.heard(SENT)
+    rig.late.heard(REFUSED)
+    assert not rig.late._seen
+    rig.ends()
+    assert rig.kinds == [ContactHungUp]
+
+
 async def test_a_carrier_that_says_nothing_is_not_waited_for_for_ever(rig: Rig) -> None:
     rig.late.heard(SENT)
     rig.ends()
