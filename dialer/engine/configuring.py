@@ -154,10 +154,14 @@ def hep_password(secrets: Secrets) -> str:
     return hmac.digest(secrets.ari.encode(), b"hep", "sha256").hex()[:32]
 
 
-def settings_of(system: SystemSettings, secrets: Secrets, server: ServerId, *, hep: str = "") -> Settings:
+def settings_of(
+    system: SystemSettings, secrets: Secrets, server: ServerId, *, hep: str | None = None
+) -> Settings:
     """What that server's configuration is rendered from; ports that are not set are the usual ones. *hep*: where copies of SIP messages
-    go, if ``asterisk.hep`` does not say."""
-    one, hep = system.servers[server], system.asterisk.hep or hep
+    are listened for, empty: nowhere; None: as ``asterisk.hep`` says."""
+    one = system.servers[server]
+    if hep is None:
+        hep = system.asterisk.hep
     ports, usual = one.ports, Settings(ari_password="")
     rtp = ports.rtp or usual.rtp[0]
     return Settings(

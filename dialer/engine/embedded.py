@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 ALREADY_LOADED = 409
 """ARI's answer to who would load a module that is there."""
+NOT_RUNNING = 404
+"""And to who would have one read its file again that is not."""
 
 
 class EmbeddedAsterisk:
@@ -233,10 +235,12 @@ class EmbeddedAsterisk:
         await asyncio.to_thread(self._render, ports)
         new = renewal(before, await asyncio.to_thread(texts, etc))
         # What was loaded only now has read its file; what does not load cannot be told to.
-        others = [module for module in new.loads if not await self._was_loaded(module)]
+        fresh = [module for module in new.loads if not await self._was_loaded(module)]
         for module in new.reloads:
-            if module not in others:
-                await self._request("PUT", f"asterisk/modules/{module}")
+            if module not in fresh:
+                status = await self._request("PUT", f"asterisk/modules/{module}", harmless=(NOT_RUNNING,))
+                if status == NOT_RUNNING:
+                    log.error("A module of Asterisk does not run: %s", module, extra={"action": "configure"})
         for name in new.classes:
             await self.run_cli(f"module reload {name}")
         unread.unlink()

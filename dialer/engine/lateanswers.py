@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 WAIT_S: Final = 5.0
 """A CANCEL that is lost is sent again after 0.5, 1.5 and 3.5 s (RFC 3261, 17.1.2.2)."""
 CALLS_MAX: Final = 20_000
-"""So many calls are known at most; of more the oldest are forgotten. Those that end are forgotten then."""
+"""So many are known at most; of more the oldest are forgotten. Those that end are forgotten then, but for a few whose end was found in a list."""
+OTHERS_MAX: Final = 1_000
 READ_S: Final = 0.02
 """Between two handfuls of copies; less than it takes any carrier to say anything."""
 PACKETS_MAX: Final = 200
@@ -51,8 +52,10 @@ Tell = Callable[[Event], None]
 
 
 class _Seen(msgspec.Struct):
-    """What is known of an INVITE. *held*: the end of its call, which is told when the final response is there."""
+    """What is known of the INVITE of a call of ours. *held*: the call's end, which is told when the final response is there."""
 
+    attempt: AttemptId
+    is_copied: bool = False
     answered_at: float | None = None
     held: ContactHungUp | None = None
     tell: Tell | None = None
@@ -73,6 +76,11 @@ class LateAnswers:
         self._password = password.encode()
         self._wait_s = wait_s
         self._seen: dict[str, _Seen] = {}
+        """Of our calls, by their Call-IDs."""
+        self._others: dict[str, None] = {}
+        """The last INVITEs of which it is not known yet whose they are; anybody can send us some."""
+        self._is_fed = False
+        self._is_warned = False
         self._socket: socket.socket | None = None
         self._since: float | None = None
         self._rest: asyncio.TimerHandle | None = None
@@ -117,44 +125,65 @@ class LateAnswers:
         self._socket, self._since = here, self._clock()
         return int(here.getsockname()[1])
 
+    def placed(self, channel: Channel) -> None:
+        """The *channel* of a call of ours has just been made: what is copied of it is of interest."""
+        call_id = channel.protocol_id
+        if not call_id or call_id in self._seen:
+            return
+        if len(self._seen) >= CALLS_MAX:
+            self._release(next(iter(self._seen)))
+        self._seen[call_id] = _Seen(attempt=AttemptId(channel.id), is_copied=call_id in self._others)
+
     def ended(self, event: ContactHungUp, channel: Channel, tell: Tell) -> None:
         """The *channel* of a call is gone: *tell* so, at once or when it is known how its INVITE ended."""
         self._read()
-        seen, call = self._seen.get(channel.protocol_id), self._calls.get(event.attempt)
-        may_be_answered = call is not None and call.rang_at is not None and call.answered_at is None
-        if seen is None and channel.protocol_id and may_be_answered and self._is_older(call):
-            seen = self._seen[channel.protocol_id] = _Seen()
-        if seen is None or channel.state == _UP or event.tech_cause:
-            self.forget(channel)
+        call_id, call = channel.protocol_id, self._calls.get(event.attempt)
+        seen = self._seen.get(call_id)
+        if seen is None and call_id and self._is_older(call):
+            seen = self._seen[call_id] = _Seen(attempt=event.attempt, is_copied=True)
+        if (
+            seen is None or seen.attempt != event.attempt
+        ):  # a proxy may have sent our own call back to us, under its Call-ID
             tell(event)
             return
-        if seen.held is not None:  # told twice
+        if seen.held is not None:  # it is told twice
             return
         seen.held, seen.tell = event, tell
-        if seen.answered_at is not None or not may_be_answered:
-            self._release(channel.protocol_id)
-        else:
-            loop = asyncio.get_running_loop()
-            seen.timer = loop.call_later(self._wait_s, self._give_up, channel.protocol_id)
+        if call is None or call.answered_at is not None or event.tech_cause:
+            seen.answered_at = None  # all is known
+        elif channel.state == _UP:
+            # The dialplan has who answered, and listens whether they are a machine: if we gave them up, they met nobody.
+            seen.answered_at = seen.answered_at if call.ending else None
+        elif seen.answered_at is None and call.rang_at is not None and self._is_copied(seen):
+            seen.timer = asyncio.get_running_loop().call_later(self._wait_s, self._give_up, call_id)
+            return
+        self._release(call_id)
 
     def _is_older(self, call: Call | None) -> bool:
         """Whether its INVITE was sent before we listened."""
         return call is not None and self._since is not None and call.created_at <= self._since
 
-    def forget(self, channel: Channel) -> None:
-        """The *channel* is gone, and no answer is asked for."""
-        self._seen.pop(channel.protocol_id, None)
+    def _is_copied(self, seen: _Seen) -> bool:
+        if not seen.is_copied and self._socket is not None and not (self._is_fed or self._is_warned):
+            self._is_warned = True
+            log.warning(
+                "Asterisk sends no copies of SIP messages: answers that cross our cancel are not known",
+                extra={"action": "hep", "attempt": seen.attempt},
+            )
+        return seen.is_copied
 
     def close(self) -> None:
-        """Listen no more. What is held is told as it stands."""
+        """Listen no more. What is held stays untold: the next engine finds those calls gone."""
         if self._rest is not None:
             self._rest.cancel()
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
             self._socket = None
-        for call_id in [name for name, seen in self._seen.items() if seen.held is not None]:
-            self._release(call_id)
+        for seen in self._seen.values():
+            if seen.timer is not None:
+                seen.timer.cancel()
+        self._seen.clear()
 
     # -- what Asterisk copies ---------------------------------------------------------------
 
@@ -187,25 +216,26 @@ class LateAnswers:
         news = read(packet, self._password)
         if news is None:
             return
+        self._is_fed = True
         seen = self._seen.get(news.call_id)
-        if news.stand == "sent":
-            if seen is None:
-                if len(self._seen) >= CALLS_MAX:
-                    self._release(next(iter(self._seen)))
-                self._seen[news.call_id] = _Seen()
-        elif seen is not None:
+        if seen is None:
+            if news.stand == "sent":  # of ours, if Asterisk tells of its channel only now
+                self._others[news.call_id] = None
+                if len(self._others) > OTHERS_MAX:
+                    del self._others[next(iter(self._others))]
+        elif news.stand == "sent":
+            seen.is_copied = True
+        else:
             if news.stand == "answered" and seen.answered_at is None:
                 seen.answered_at = self._clock()
-            # Of who refused nothing more comes: a flood of strangers takes nobody's place. Of an answer the channel's end is waited for.
+            # Of who has answered the channel's end is waited for, if it has not come.
             if seen.held is not None or news.stand == "refused":
                 self._release(news.call_id)
 
     def _give_up(self, call_id: str) -> None:
-        seen = self._seen[call_id]
-        assert seen.held is not None
         log.info(
             "The carrier does not say how a cancelled call ended",
-            extra={"action": "late_answer", "attempt": seen.held.attempt},
+            extra={"action": "late_answer", "attempt": self._seen[call_id].attempt},
         )
         self._release(call_id)
 
@@ -216,9 +246,9 @@ class LateAnswers:
             seen.timer.cancel()
         if seen.held is None or seen.tell is None:
             return
-        at, attempt = self._clock(), seen.held.attempt
+        at = self._clock()
         if seen.answered_at is not None:
-            seen.tell(AnswerFound(at=at, attempt=attempt, answered_at=seen.answered_at))
+            seen.tell(AnswerFound(at=at, attempt=seen.attempt, answered_at=seen.answered_at))
         seen.tell(msgspec.structs.replace(seen.held, at=at))
 
 

@@ -4,7 +4,8 @@
    afterwards is seen on the wire only (:mod:`dialer.engine.lateanswers`).
 2. A packet is ``HEP3``, its length, and chunks: vendor, type, length (the head's six bytes included), and the content, all of it in
    network order (https://github.com/sipcapture/HEP, "HEP3/EEP", rev. 36). Of the chunks two are read: the password and the message.
-3. Of messages only those are told that say how an INVITE stands. Whatever is not that, or garbled, is nothing.
+3. Of messages only those are told that say how an INVITE stands. Whatever is not that, or garbled, is nothing. Anybody may write what is
+   read here: no pattern takes more than one pass over a message.
 """
 
 from __future__ import annotations
@@ -26,15 +27,17 @@ _MESSAGE: Final = 15
 _OF_INTEREST = re.compile(rb"\0\0\0\x0f..(?:INVITE |SIP/2\.0 [2-6])", re.DOTALL)
 """The head of the message's chunk, and how a message begins that may tell something: seven of a call's ten copies are none."""
 _STATUS = re.compile(rb"SIP/2\.0 ([2-6]\d\d) ")
-_CALL_ID = re.compile(rb"\r\n(?:Call-ID|i)[ \t]*:[ \t]*([^\r\n]{1,256}?)[ \t]*\r\n", re.IGNORECASE)
+_CALL_ID = re.compile(rb"\r\n(?:Call-ID|i)[ \t]*:[ \t]*([^ \t\r\n]{1,256})[ \t]*\r\n", re.IGNORECASE)
+_CHALLENGES: Final = frozenset({401, 407})
+"""They are answered by the same INVITE with a password: not its end."""
 _OF_INVITE = re.compile(rb"\r\nCSeq[ \t]*:[ \t]*\d{1,10}[ \t]+INVITE[ \t]*\r\n", re.IGNORECASE)
 
 Stand = Literal["sent", "answered", "refused"]
 
 
 class InviteNews(msgspec.Struct, frozen=True):
-    """How the INVITE of the call *call_id* stands: it was sent, or it has its final response. One that asks for a password refuses, too: the
-    INVITE with the password is the next one."""
+    """How the INVITE of the call *call_id* stands: it was sent, or it has its final response. Whose it is, and whether Asterisk sent or
+    received it, is not told."""
 
     call_id: str
     stand: Stand
@@ -64,8 +67,8 @@ def _news(message: bytes) -> InviteNews | None:
     stand: Stand = "sent"
     if not message.startswith(b"INVITE "):
         status = _STATUS.match(message)
-        if status is None or not _OF_INVITE.search(message):
+        if status is None or int(status[1]) in _CHALLENGES:
             return None
         stand = "answered" if status[1].startswith(b"2") else "refused"
-    found = _CALL_ID.search(message)
+    found = _CALL_ID.search(message) if _OF_INVITE.search(message) else None
     return InviteNews(found[1].decode("utf-8", "replace"), stand) if found else None

@@ -23,8 +23,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-CLOCKS_S = 0.1
-"""Asterisk and the engine look at the same clock, and round what they read."""
 LISTENING = Machines(
     detect=True, listen_s=1.5, action="message", message=Prompt(text="Please call the Example Centre.")
 )
@@ -92,9 +90,8 @@ async def test_a_machine_gets_its_message_and_a_person_an_operator(world: World)
     assert talked["connected_at"] - talked["answered_at"] > 0.8  # it was listened, and that counts as waiting
     machine = next(one for one in by_number.values() if one["result"] == "machine")
     assert machine["abandoned_at"] is None
-    # At most as long as the campaign says (what AMD is asked has a test of its own), and what a busy machine adds.
-    waited_s = talked["connected_at"] - talked["answered_at"]
-    assert 0.8 < talked["listened_s"] <= waited_s + CLOCKS_S
+    # What AMD is asked has a test of its own; a busy machine adds to it.
+    assert 0.8 < talked["listened_s"] < LISTENED_S_MAX
     assert 0.8 < machine["listened_s"] < LISTENED_S_MAX
     message = world.recording(machine["attempt"])
     assert longest_silence(message, 0.0, 14.0) < 14.0 - 1.5, "the machine got no message"

@@ -70,7 +70,7 @@ def quick_day() -> list[Person]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory, asterisk_install) -> AsyncIterator[World]:
-    crossing = [person(does("crosses_cancel"), voice=place) for place in range(4)]
+    crossing = [person(does("crosses_cancel"), voice=place) for place in range(6)]
     work = [
         (ahead("ahead"), cued(14)),
         (ahead("leave", share=0.03), crossing),

@@ -58,6 +58,8 @@ class Rig:
 
     def on_frame(self, frame: AnyFrame) -> None:
         event = to_event(frame, self.clock())
+        if isinstance(frame, Dial) and not frame.dialstatus:
+            self.late.placed(frame.peer)
         if isinstance(frame, Dial) and frame.dialstatus == "RINGING":
             attempt = AttemptId(frame.peer.id)
             ringing = {"attempt": attempt, "state": CallState.RINGING, "rang_at": self.clock()}
@@ -135,7 +137,7 @@ async def test_an_answer_that_crosses_is_told_also_by_an_asterisk_that_outlived_
         await server.stop()
 
 
-async def test_an_asterisk_that_sends_no_copies_has_no_modules_for_them(asterisk_install, short_tmp):
+async def test_an_asterisk_that_sends_no_copies_has_no_modules_for_them(asterisk_install, short_tmp, caplog):
     server = asterisk(asterisk_install, short_tmp, "")
     async with server:
         assert "0 modules loaded" in await server.run_cli("module show like res_hep")
@@ -144,3 +146,10 @@ async def test_an_asterisk_that_sends_no_copies_has_no_modules_for_them(asterisk
         await again.start()
         assert again.is_adopted
         assert "2 modules loaded" in await again.run_cli("module show like res_hep")
+        # What does not run cannot be told to read its file; that keeps nobody from taking the calls over.
+        for module in ("res_hep_pjsip", "res_hep"):
+            await again.run_cli(f"module unload {module}.so")
+        third = asterisk(asterisk_install, short_tmp, "127.0.0.1:10")
+        await third.start()
+        assert third.is_adopted
+        assert "does not run: res_hep.so" in caplog.text

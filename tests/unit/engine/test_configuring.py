@@ -14,6 +14,7 @@ from dialer.core.values import Trunk
 from dialer.engine import configuring
 from dialer.engine.configuring import (
     difference,
+    hep_password,
     install,
     masked,
     refresh,
@@ -91,6 +92,17 @@ def test_an_embedded_asterisk_is_rendered_from_the_same_settings(home):
     assert (found.ari_password, found.ari_monitor_password) == (SECRET, "another-long-secret")
     assert (found.shared, found.recordings) == (home / "run", home / "recordings")
     assert SECRET not in repr(found)
+
+
+def test_copies_of_messages_go_where_somebody_listens_and_else_nowhere(home):
+    (home / "obzvon.toml").write_text('[asterisk]\nhep = "127.0.0.1:9060"\n')
+    system, secrets = files.load_system(home), files.load_secrets(home)
+    as_set = settings_of(system, secrets, ONLY).hep
+    assert as_set is not None
+    assert (as_set.address, as_set.password) == ("127.0.0.1:9060", hep_password(secrets))
+    assert SECRET not in as_set.password
+    assert as_set.password not in repr(settings_of(system, secrets, ONLY))
+    assert settings_of(system, secrets, ONLY, hep="").hep is None, "the port was taken"
 
 
 def test_who_lacks_a_secret_is_told_and_who_needs_none_is_given_none(home):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -47,7 +49,6 @@ def sip(first: str, method: str = "INVITE", *more: str) -> bytes:
         ("SIP/2.0 487 Request Terminated", "refused"),
         ("SIP/2.0 302 Moved Temporarily", "refused"),
         ("SIP/2.0 603 Decline", "refused"),
-        ("SIP/2.0 407 Proxy Authentication Required", "refused"),
     ],
 )
 def test_how_an_invite_stands_is_told(first, stand):
@@ -59,6 +60,9 @@ def test_how_an_invite_stands_is_told(first, stand):
     [
         ("SIP/2.0 100 Trying", "INVITE"),
         ("SIP/2.0 180 Ringing", "INVITE"),
+        ("SIP/2.0 401 Unauthorized", "INVITE"),
+        ("SIP/2.0 407 Proxy Authentication Required", "INVITE"),
+        ("INVITE sip:127.0.0.1 SIP/2.0", "OPTIONS"),
         ("SIP/2.0 200 OK", "CANCEL"),
         ("SIP/2.0 200 OK", "BYE"),
         ("CANCEL sip:88818000000@127.0.0.1:44031 SIP/2.0", "CANCEL"),
@@ -98,3 +102,20 @@ def test_rubbish_is_nothing(raw, chunks):
     assert read(raw, PASSWORD) is None
     body = b"".join(chunk(kind, content) for kind, content in chunks if kind != 14)
     assert read(struct.pack(">4sH", b"HEP3", 6 + len(body)) + body, PASSWORD) is None
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"Call-ID:" + b" " * 60_000 + b"a" * 300,
+        b"CSeq:" + b"\t" * 60_000 + b"1",
+        b"Call-ID: \r\ni:\r\n" * 4_000,
+    ],
+)
+def test_a_message_that_is_made_to_be_slow_to_read_is_not(rubbish):
+    """Anybody can send one: each took minutes where a pattern could begin at every blank of it."""
+    message = sip("INVITE sip:1@127.0.0.1 SIP/2.0").replace(b"Call-ID: " + CALL.encode(), rubbish)
+    assert len(message) > 60_000
+    # In a process of its own: a pattern that is at work is not interrupted.
+    work = "import sys; from dialer.pbx.hep import read; read(sys.stdin.buffer.read(), b'of-both-sides')"
+    subprocess.run([sys.executable, "-c", work], input=packed(message[:65_000]), timeout=60.0, check=True)
