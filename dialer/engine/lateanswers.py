@@ -141,9 +141,8 @@ class LateAnswers:
         seen = self._seen.get(call_id)
         if seen is None and call_id and self._is_older(call):
             seen = self._seen[call_id] = _Seen(attempt=event.attempt, is_copied=True)
-        if (
-            seen is None or seen.attempt != event.attempt
-        ):  # a proxy may have sent our own call back to us, under its Call-ID
+        # A proxy may have sent our own call back to us, under its Call-ID.
+        if seen is None or seen.attempt != event.attempt:
             tell(event)
             return
         if seen.held is not None:  # it is told twice
