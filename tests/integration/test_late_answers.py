@@ -19,7 +19,7 @@ from dialer.engine.embedded import AsteriskInstall, EmbeddedAsterisk
 from dialer.engine.identity import Clock
 from dialer.engine.lateanswers import LateAnswers
 from dialer.pbx.client import AriClient
-from dialer.pbx.frames import AnyFrame, ChannelDestroyed, Dial
+from dialer.pbx.frames import AnyFrame, Dial
 from dialer.pbx.render import TrunkLine
 from dialer.pbx.settings import Hep, Settings
 from dialer.pbx.wire import to_event
@@ -57,15 +57,11 @@ class Rig:
         self.late = LateAnswers(calls=self.calls, clock=self.clock, password=PASSWORD)
 
     def on_frame(self, frame: AnyFrame) -> None:
-        event = to_event(frame, self.clock())
-        if isinstance(frame, Dial) and not frame.dialstatus:
-            self.late.placed(frame.peer)
+        self.late.takes(frame, to_event(frame, self.clock()), self.told.append)
         if isinstance(frame, Dial) and frame.dialstatus == "RINGING":
             attempt = AttemptId(frame.peer.id)
             ringing = {"attempt": attempt, "state": CallState.RINGING, "rang_at": self.clock()}
             self.calls[attempt] = call(1, **ringing, created_at=self.clock())
-        if isinstance(frame, ChannelDestroyed) and isinstance(event, ContactHungUp):
-            self.late.ended(event, frame.channel, self.told.append)
 
     async def ring_and_cancel(self, attempt: str) -> list[type[Event]]:
         """What is told of a call that is given up while it rings."""
@@ -108,32 +104,36 @@ async def test_an_answer_that_crosses_is_told_also_by_an_asterisk_that_outlived_
     server = asterisk(asterisk_install, short_tmp, await first.listen("", short_tmp / "port"))
     await server.start()
     first.close()
+    other = LateAnswers(calls={}, clock=Clock(), password=PASSWORD)
     try:
-        async with Crosser() as one, listening(server) as rig:
+        async with Crosser() as one:
             trunk = Trunk(id="one", host="127.0.0.1", port=one.port, options_interval_s=0)  # type: ignore[arg-type]
             await server.apply_lines([TrunkLine(trunk=trunk)], [])
-            here = await rig.late.listen("", short_tmp / "port")
-            for number, late_s in enumerate((0.0, 0.05, 0.6)):
-                one.late_s = late_s
-                assert await rig.ring_and_cancel(f"a1795346976000000000{number}") == [
-                    AnswerFound,
-                    ContactHungUp,
-                ]
-            one.crosses = False
-            assert await rig.ring_and_cancel("a17953469760000000009") == [ContactHungUp]
-            assert not rig.late._seen, "nothing is kept of calls that are over"
+            async with listening(server) as rig:
+                await rig.late.listen("", short_tmp / "port")
+                for number, late_s in enumerate((0.0, 0.05, 0.6)):
+                    one.late_s = late_s
+                    assert await rig.ring_and_cancel(f"a1795346976000000000{number}") == [
+                        AnswerFound,
+                        ContactHungUp,
+                    ]
+                one.crosses = False
+                assert await rig.ring_and_cancel("a17953469760000000009") == [ContactHungUp]
+                assert not rig.late._seen, "nothing is kept of calls that are over"
 
-            # The next engine finds that port taken, and has it sent elsewhere.
-            async with listening(server) as second:
-                elsewhere = await second.late.listen("", short_tmp / "port")
+            # The next engine (one at a time: they have one application) finds that port taken, and has copies sent elsewhere.
+            here = await other.listen("", short_tmp / "port")
+            async with listening(server) as rig:
+                elsewhere = await rig.late.listen("", short_tmp / "port")
                 assert elsewhere != here
                 found = asterisk(asterisk_install, short_tmp, elsewhere)
                 await found.start()
                 assert found.is_adopted
                 await found.apply_lines([TrunkLine(trunk=trunk)], [])
                 one.crosses = True
-                assert await second.ring_and_cancel("a17953469760000000010") == [AnswerFound, ContactHungUp]
+                assert await rig.ring_and_cancel("a17953469760000000010") == [AnswerFound, ContactHungUp]
     finally:
+        other.close()
         await server.stop()
 
 
