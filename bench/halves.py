@@ -40,7 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     *warm_s* passes before *window_s* is measured. *is_ramp*: more and more operators begin to work, until
     people are not joined in time or all *agents* work; *warm_s* and *window_s* are then those of one step.
     *with_tones*: the bare client plays the operators what the engine plays them. *processes*: whose time is
-    counted, by name. *hep*: where Asterisk sends copies of SIP messages. *profile*: where the engine's profile goes (it slows the engine down), empty: none is taken.
+    counted, by name. *profile*: where the engine's profile goes (it slows the engine down), empty: none is taken.
+    *hep*: where Asterisk sends copies of SIP messages.
     """
 
     home: str

@@ -234,13 +234,12 @@ class EmbeddedAsterisk:
         unread.touch()
         await asyncio.to_thread(self._render, ports)
         new = renewal(before, await asyncio.to_thread(texts, etc))
-        # What was loaded only now has read its file; what does not load cannot be told to.
-        fresh = [module for module in new.loads if not await self._was_loaded(module)]
+        for module in new.loads:
+            await self._load(module)
         for module in new.reloads:
-            if module not in fresh:
-                status = await self._request("PUT", f"asterisk/modules/{module}", harmless=(NOT_RUNNING,))
-                if status == NOT_RUNNING:
-                    log.error("A module of Asterisk does not run: %s", module, extra={"action": "configure"})
+            status = await self._request("PUT", f"asterisk/modules/{module}", harmless=(NOT_RUNNING,))
+            if status == NOT_RUNNING:
+                log.error("A module of Asterisk does not run: %s", module, extra={"action": "configure"})
         for name in new.classes:
             await self.run_cli(f"module reload {name}")
         unread.unlink()
@@ -255,14 +254,12 @@ class EmbeddedAsterisk:
                 extra={"action": "configure", "files": new.at_start},
             )
 
-    async def _was_loaded(self, module: str) -> bool:
-        """Load *module*, and say whether it was there already. Without one that does not load people can be served, as before."""
+    async def _load(self, module: str) -> None:
+        """Without one that does not load people can be served, as before."""
         try:
-            status = await self._request("POST", f"asterisk/modules/{module}", harmless=(ALREADY_LOADED,))
+            await self._request("POST", f"asterisk/modules/{module}", harmless=(ALREADY_LOADED,))
         except EmbeddedError as error:
             log.error("Asterisk did not load a module: %s", error, extra={"action": "configure"})
-            return False
-        return status == ALREADY_LOADED
 
     def _settings_on(self, ports: Ports) -> Settings:
         replace = msgspec.structs.replace

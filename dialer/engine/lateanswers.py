@@ -23,11 +23,11 @@ from typing import Final
 import msgspec
 
 from dialer.core.events import AnswerFound, ContactHungUp, Event
-from dialer.core.ids import AttemptId
+from dialer.core.ids import AttemptId, is_attempt
 from dialer.core.values import Call
 from dialer.engine.identity import Clock
 from dialer.pbx.files import read_file, write_file
-from dialer.pbx.frames import Channel
+from dialer.pbx.frames import AnyFrame, Channel, ChannelDestroyed, Dial
 from dialer.pbx.hep import read
 
 log = logging.getLogger(__name__)
@@ -79,8 +79,8 @@ class LateAnswers:
         """Of our calls, by their Call-IDs."""
         self._others: dict[str, None] = {}
         """The last INVITEs of which it is not known yet whose they are; anybody can send us some."""
-        self._is_fed = False
-        self._is_warned = False
+        self._must_warn = True
+        """Until a copy has come, or it was said that none comes."""
         self._socket: socket.socket | None = None
         self._since: float | None = None
         self._rest: asyncio.TimerHandle | None = None
@@ -118,12 +118,22 @@ class LateAnswers:
             here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
             here.bind((address, port))
             here.setblocking(False)
-            asyncio.get_running_loop().add_reader(here, self._begin_rest)
+            asyncio.get_running_loop().add_reader(here, self._begin_rest, here)
         except BaseException:
             here.close()
             raise
         self._socket, self._since = here, self._clock()
         return int(here.getsockname()[1])
+
+    def takes(self, frame: AnyFrame, event: Event | None, tell: Tell) -> bool:
+        """Look at what Asterisk says, *event* to the core. Whether that is ours to *tell*, now or later."""
+        match frame:
+            case Dial(peer=peer, dialstatus="") if is_attempt(peer.id):
+                self.placed(peer)
+            case ChannelDestroyed(channel=channel) if isinstance(event, ContactHungUp):
+                self.ended(event, channel, tell)
+                return True
+        return False
 
     def placed(self, channel: Channel) -> None:
         """The *channel* of a call of ours has just been made: what is copied of it is of interest."""
@@ -153,23 +163,25 @@ class LateAnswers:
         elif channel.state == _UP:
             # The dialplan has who answered, and listens whether they are a machine: if we gave them up, they met nobody.
             seen.answered_at = seen.answered_at if call.ending else None
-        elif seen.answered_at is None and call.rang_at is not None and self._is_copied(seen):
-            seen.timer = asyncio.get_running_loop().call_later(self._wait_s, self._give_up, call_id)
-            return
+        elif seen.answered_at is None and call.rang_at is not None:
+            if seen.is_copied:
+                seen.timer = asyncio.get_running_loop().call_later(self._wait_s, self._give_up, call_id)
+                return
+            self._warn(event.attempt)
         self._release(call_id)
 
     def _is_older(self, call: Call | None) -> bool:
         """Whether its INVITE was sent before we listened."""
         return call is not None and self._since is not None and call.created_at <= self._since
 
-    def _is_copied(self, seen: _Seen) -> bool:
-        if not seen.is_copied and self._socket is not None and not (self._is_fed or self._is_warned):
-            self._is_warned = True
+    def _warn(self, attempt: AttemptId) -> None:
+        """Once, if we listen in vain."""
+        if self._must_warn and self._socket is not None:
+            self._must_warn = False
             log.warning(
                 "Asterisk sends no copies of SIP messages: answers that cross our cancel are not known",
-                extra={"action": "hep", "attempt": seen.attempt},
+                extra={"action": "hep", "attempt": attempt},
             )
-        return seen.is_copied
 
     def close(self) -> None:
         """Listen no more. What is held stays untold: the next engine finds those calls gone."""
@@ -186,17 +198,15 @@ class LateAnswers:
 
     # -- what Asterisk copies ---------------------------------------------------------------
 
-    def _begin_rest(self) -> None:
+    def _begin_rest(self, here: socket.socket) -> None:
         """A copy has come, and others will."""
-        if self._socket is not None:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._socket)
-            self._rest = loop.call_later(READ_S, self._end_rest)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(here)
+        self._rest = loop.call_later(READ_S, self._end_rest, here)
 
-    def _end_rest(self) -> None:
+    def _end_rest(self, here: socket.socket) -> None:
         self._read()
-        if self._socket is not None:
-            asyncio.get_running_loop().add_reader(self._socket, self._begin_rest)
+        asyncio.get_running_loop().add_reader(here, self._begin_rest, here)
 
     def _read(self) -> None:
         """What has come so far."""
@@ -215,7 +225,7 @@ class LateAnswers:
         news = read(packet, self._password)
         if news is None:
             return
-        self._is_fed = True
+        self._must_warn = False
         seen = self._seen.get(news.call_id)
         if seen is None:
             if news.stand == "sent":  # of ours, if Asterisk tells of its channel only now

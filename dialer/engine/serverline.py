@@ -19,7 +19,7 @@ import msgspec
 
 from dialer.core import events as ev
 from dialer.core.floor import Floor
-from dialer.core.ids import ONLY, ChannelId, ServerId, is_attempt
+from dialer.core.ids import ONLY, ChannelId, ServerId
 from dialer.engine.arrivals import Arrivals
 from dialer.engine.asterisklog import keep_short
 from dialer.engine.embedded import EmbeddedAsterisk
@@ -32,7 +32,7 @@ from dialer.engine.recordings import Recordings
 from dialer.pbx.adopt import list_endpoints, list_live
 from dialer.pbx.client import AriClient
 from dialer.pbx.errors import PbxError
-from dialer.pbx.frames import AnyFrame, ChannelDestroyed, Dial, StasisStart
+from dialer.pbx.frames import AnyFrame, StasisStart
 from dialer.pbx.inbox import Inbox
 from dialer.pbx.phones import PhoneNews, TrunkNews
 from dialer.pbx.render import TrunkLine
@@ -130,17 +130,9 @@ class ServerLine:
                 self._ears.arrivals.came(found, self.server)
                 return
         event = to_event(frame, self._ears.clock())
-        late = self._ears.late
-        if (
-            late is not None
-            and isinstance(frame, Dial)
-            and is_attempt(frame.peer.id)
-            and not frame.dialstatus
-        ):
-            late.placed(frame.peer)
-        if late is not None and isinstance(frame, ChannelDestroyed) and isinstance(event, ev.ContactHungUp):
-            late.ended(event, frame.channel, self.tell)
-        elif event is not None:
+        if self._ears.late is not None and self._ears.late.takes(frame, event, self.tell):
+            return
+        if event is not None:
             self.tell(event)
 
     def tell(self, event: ev.Event) -> None:

@@ -45,11 +45,10 @@ class InviteNews(msgspec.Struct, frozen=True):
 
 def read(packet: bytes, password: bytes) -> InviteNews | None:
     """What *packet* tells; None if that is nothing, or whoever sent it does not know *password*. Never raises."""
+    # What is of interest is longer than a head.
+    if not _OF_INTEREST.search(packet) or _HEAD.unpack_from(packet) != (_MAGIC, len(packet)):
+        return None
     message, is_known = b"", False
-    if not _OF_INTEREST.search(packet):
-        return None
-    if len(packet) < _HEAD.size or _HEAD.unpack_from(packet) != (_MAGIC, len(packet)):
-        return None
     place, end = _HEAD.size, len(packet)
     while place + _CHUNK.size <= end:
         vendor, kind, length = _CHUNK.unpack_from(packet, place)

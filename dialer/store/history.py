@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec.structs import replace
 
-from dialer.core.commands import SAVES, AnyCommand, Command
+from dialer.core.commands import SAVE_TYPES, AnyCommand, Command
 from dialer.core.events import AnyEvent, Event, FreshLead, LeadsFetched
 from dialer.core.ids import AttemptId, CampaignId, PhoneId
 from dialer.core.values import LeadPhone
@@ -108,7 +108,7 @@ _DECODE = {
 
 def noted(commands: Iterable[Command]) -> tuple[AnyCommand, ...]:
     """Those of *commands* that are noted in ``events``."""
-    return tuple(command for command in commands if not isinstance(command, SAVES))  # type: ignore[misc]
+    return tuple(command for command in commands if type(command) not in SAVE_TYPES)  # type: ignore[misc]
 
 
 def starts(connection: sqlite3.Connection) -> list[tuple[int, float]]:

@@ -28,6 +28,7 @@ from dialer.pbx.wire import to_event
 from tests.contract.relay import Relay
 from tests.contract.sip_peer import SipPeer
 from tests.contract.transcript import Entry, Player, Recorder, load, save
+from tests.e2e.world import PATIENCE_S
 
 DATA = Path(__file__).parent / "data"
 E = TypeVar("E", bound=Event)
@@ -37,8 +38,6 @@ SOMEBODYS_PYTHON = "/opt/obzvon/.venv"
 IS_RECORDING = bool(os.environ.get("OBZVON_RECORD_TRANSCRIPTS"))
 PHONE = "109"
 """The desk phone of these tests."""
-PATIENCE_S = 45.0
-"""What ought to happen in a moment has happened by then, however slow the machine."""
 QUICK = Backoff(first_s=0.02, max_s=0.2)
 TRUNKS = {TrunkId("lab"): Trunk(id=TrunkId("lab"), host="127.0.0.1")}
 

@@ -83,15 +83,16 @@ class SipPeer(asyncio.DatagramProtocol):
 
     def cancelled(self, text: str, addr: Address) -> None:
         """The caller gives up."""
-        self._send(self._reply(text, "200 OK"), addr)
-        if invite := self._dialogs.pop(_header(text, "Call-ID"), None):
-            self._send(self._reply(invite[0], "487 Request Terminated"), addr)
+        self._end_invite(text, addr, "487 Request Terminated")
 
     def answer_late(self, text: str, addr: Address) -> None:
         """To a CANCEL: we had picked up before it came."""
-        self._send(self._reply(text, "200 OK"), addr)
-        if invite := self._dialogs.pop(_header(text, "Call-ID"), None):
-            self._send(self._reply(invite[0], "200 OK", self._sdp()), addr)
+        self._end_invite(text, addr, "200 OK", self._sdp())
+
+    def _end_invite(self, cancel: str, addr: Address, status: str, body: str = "") -> None:
+        self._send(self._reply(cancel, "200 OK"), addr)
+        if invite := self._dialogs.pop(_header(cancel, "Call-ID"), None):
+            self._send(self._reply(invite[0], status, body), addr)
 
     def _invited(self, user: str, text: str, addr: Address) -> None:
         wish = user[3:6] if user.startswith("888") else "200"

@@ -27,8 +27,9 @@ from dialer.pbx.errors import BadRequest, Conflict, NotFound, PbxError, ServerFa
 from dialer.pbx.frames import WANTED
 from dialer.pbx.requests import to_request
 from dialer.pbx.wire import to_refusal
-from tests.contract.conftest import DATA, PATIENCE_S, PHONE, QUICK, TRUNKS, Ear, World, until
+from tests.contract.conftest import DATA, PHONE, QUICK, TRUNKS, Ear, World, until
 from tests.contract.transcript import Player, load
+from tests.e2e.world import PATIENCE_S
 
 ANSWERS = "+442079460123"
 RINGS = "+888180000001"

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import pytest
@@ -28,6 +28,7 @@ from dialer.lab.phones import LabPhones, Phone
 from dialer.lab.ports import choose_room
 from dialer.lab.softphone import Softphone
 from dialer.lab.voice import hear_recording
+from tests.contract.sip_peer import Address, SipPeer
 from tests.e2e.world import PATIENCE_S
 
 pytestmark = pytest.mark.asterisk
@@ -459,46 +460,33 @@ async def test_a_wrong_secret_is_refused(make_phones):
     assert office["101"].pid is None
 
 
-class SlowServer(asyncio.DatagramProtocol):
+class SlowServer(SipPeer):
     """Asks for the password only when the first request has come twice, and then for each copy; the second question
     comes when the phone has answered the first one. *is_strict*: whoever has answered is refused."""
 
-    def __init__(self, *, is_strict: bool = False) -> None:
+    def __init__(self, *, is_strict: bool) -> None:
+        super().__init__()
         self.is_strict = is_strict
         self.copies: list[str] = []
-        self.transport: asyncio.DatagramTransport
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def datagram_received(self, data: bytes, addr: Address) -> None:
         text = data.decode()
         if text.startswith("ACK "):
             return
         if "Authorization:" not in text:
             self.copies.append(text)
             if len(self.copies) == 2:
-                self.answer(self.copies[0], "401 Unauthorized", addr)
+                self._send(self._reply(self.copies[0], "401 Unauthorized"), addr)
         else:
-            self.answer(self.copies[1], "401 Unauthorized", addr)
-            self.answer(text, "401 Unauthorized" if self.is_strict else "200 OK", addr)
+            self._send(self._reply(self.copies[1], "401 Unauthorized"), addr)
+            self._send(self._reply(text, "401 Unauthorized" if self.is_strict else "200 OK"), addr)
 
-    def answer(self, request: str, status: str, addr: tuple[str, int]) -> None:
-        kept = [
-            line
-            for line in request.split("\r\n")
-            if line.startswith(("Via:", "From:", "To:", "Call-ID:", "CSeq:"))
-        ]
+    def _reply(self, request: str, status: str, body: str = "") -> str:
         asked = (
             f'WWW-Authenticate: Digest realm="r", nonce="{os.urandom(4).hex()}", algorithm=MD5, qop="auth"'
         )
-        own = [asked] if status.startswith("401") else [f"Contact: <sip:server@127.0.0.1:{self.port}>"]
-        lines = [f"SIP/2.0 {status}", *kept, *own, "Content-Length: 0", "", ""]
-        self.transport.sendto("\r\n".join(lines).encode(), addr)
-
-    @property
-    def port(self) -> int:
-        return int(self.transport.get_extra_info("sockname")[1])
+        text = super()._reply(request, status, body)
+        return text.replace("Contact: ", f"{asked}\r\nContact: ") if status.startswith("401") else text
 
 
 @pytest.mark.parametrize("is_strict", [False, True])
@@ -506,29 +494,26 @@ class SlowServer(asyncio.DatagramProtocol):
 async def test_a_server_so_slow_that_it_asks_twice_for_the_password(tmp_path, what, is_strict):
     """Only the answer to the password is one: a machine that stood still asks each copy of the first request."""
     room = choose_room(1)
-    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: SlowServer(is_strict=is_strict), local_addr=("127.0.0.1", 0)
-    )
-    phones = LabPhones(
-        tmp_path,
-        sip_server=("127.0.0.1", server.port),
-        phones=[Phone(extension="101", secret="s")],
-        port=room.phones,
-        media_port=room.phones_media,
-    )
-    await phones.start(register=False)
-    try:
-        asked = phones["101"].register() if what == "register" else phones["101"].sign_in()
-        if is_strict:
-            with pytest.raises(LabCallRefused, match="401"):
+    async with SlowServer(is_strict=is_strict) as server:
+        phones = LabPhones(
+            tmp_path,
+            sip_server=("127.0.0.1", server.port),
+            phones=[Phone(extension="101", secret="s")],
+            port=room.phones,
+            media_port=room.phones_media,
+        )
+        await phones.start(register=False)
+        try:
+            asked = phones["101"].register() if what == "register" else phones["101"].sign_in()
+            if is_strict:
+                with pytest.raises(LabCallRefused, match="401"):
+                    await asked
+            else:
                 await asked
-        else:
-            await asked
-            assert phones["101"].is_registered if what == "register" else phones["101"].is_on_line
-        assert len(server.copies) == 2
-    finally:
-        await phones["101"].pull_the_plug()
-        transport.close()
+                assert phones["101"].is_registered if what == "register" else phones["101"].is_on_line
+            assert len(server.copies) == 2
+        finally:
+            await phones["101"].pull_the_plug()
 
 
 async def test_a_phone_registers_again_in_time_and_no_more_when_it_stops(asterisk_home, make_phones, secret):

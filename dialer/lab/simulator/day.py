@@ -23,7 +23,7 @@ import msgspec
 
 from dialer.core import events as ev
 from dialer.core.commands import (
-    SAVES,
+    SAVE_TYPES,
     AnyCommand,
     ClearTimer,
     FetchLeads,
@@ -51,7 +51,6 @@ LATENCY_S = 0.004
 """Of a request to Asterisk, of an event from it, and of an answer of the store."""
 LIST_S = 30.0
 """So often Asterisk is asked what lives, in case an event was lost (``engine.house``)."""
-_SAVED = frozenset(SAVES)
 
 
 class Day(Switch):
@@ -196,7 +195,7 @@ class Day(Switch):
                     self._fetch(command)
                 case SavePacing():
                     self.reasons.append((command.at, command.reason))
-                case _ if type(command) not in _SAVED:
+                case _ if type(command) not in SAVE_TYPES:
                     self._push(self.at + LATENCY_S, partial(self.carry_out, command))
         if placed:
             self._check_placed(placed)

@@ -12,6 +12,7 @@ import time
 import wave
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,9 @@ async def judge(centre: Centre, fault: Fault) -> dict[str, list[str]]:
 
 async def _health(centre: Centre) -> Row | None:
     """The engine's health, once it originates: on a machine that stood still just now it hears first what happened meanwhile."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        health = await centre.health()
-        if (health is not None and health["originating"]) or time.monotonic() > deadline:
-            return health
-        await asyncio.sleep(0.05)
+    with suppress(AssertionError):  # what is wrong then is judged
+        return await centre.until_health(lambda health: health["originating"], "dialing", PATIENCE_S)
+    return await centre.health()
 
 
 async def _timers(centre: Centre) -> dict[str, float]:
